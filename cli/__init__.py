@@ -1,0 +1,1 @@
+"""One thin file per `osmv` command: parse, call, print."""

@@ -1,0 +1,31 @@
+"""The `osmv` command: one sub-command per file of this room."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from opensearch_multivector.errors import OsmvError
+
+app = typer.Typer(
+    name="osmv",
+    help="Late-interaction (multi-vector) search inside OpenSearch.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def run() -> None:
+    """Run `osmv`; an error the user can mend is one sentence on stderr and an exit code, never a traceback."""
+    try:
+        app()
+    except OsmvError as error:
+        print(f"osmv: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    run()

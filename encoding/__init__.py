@@ -1,0 +1,1 @@
+"""Text to token vectors and term weights, the MaxSim maths and the codecs. Pure: NumPy in, NumPy out, no cluster."""

@@ -1,0 +1,1 @@
+"""Codecs for token vectors: one file per codec, one table here."""

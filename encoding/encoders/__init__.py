@@ -1,0 +1,1 @@
+"""Encoders: one file per way to run a model, one contract in `base`."""

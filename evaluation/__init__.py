@@ -1,0 +1,1 @@
+"""Topics, qrels and runs in and out; measures; the LIMIT generator."""

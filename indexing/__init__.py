@@ -1,0 +1,1 @@
+"""Readers, what a document becomes, the resumable bulk writer."""

@@ -1,0 +1,1 @@
+"""The query layer: first stages, rerankers, fusion, explain, `Searcher`."""

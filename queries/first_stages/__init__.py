@@ -1,0 +1,1 @@
+"""First stages: one file per stage, pure functions to OpenSearch DSL."""
