@@ -6,6 +6,7 @@ import sys
 
 import typer
 
+from opensearch_multivector.cli import demo, doctor, evaluate, index, node, search
 from opensearch_multivector.errors import OsmvError
 
 app = typer.Typer(
@@ -16,6 +17,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+
+# Each command's file offers `register(app)`; imports of heavy rooms wait inside the commands, so that --help is quick.
+for command in (node, doctor, index, search, evaluate, demo):
+    command.register(app)
 
 
 def run() -> None:
