@@ -1,0 +1,135 @@
+"""What opensearch-py raises, as one sentence each that says what is wrong and what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from opensearchpy import exceptions
+
+from opensearch_multivector.errors import ClusterError
+
+
+@contextmanager
+def cluster_errors() -> Iterator[None]:
+    """Turn opensearch-py's exceptions into ClusterError, in a ``with`` or as a decorator; good around awaits too."""
+    try:
+        yield
+    except (exceptions.OpenSearchException, exceptions.ImproperlyConfigured) as error:
+        raise ClusterError(describe(error)) from error
+
+
+def describe(error: Exception) -> str:
+    """One sentence for an exception of opensearch-py."""
+    if isinstance(error, exceptions.ConnectionError):
+        return _describe_connection(error)
+    if isinstance(error, exceptions.SerializationError):
+        return "the answer is not OpenSearch's JSON: is the address a proxy's or a log-in page's? Check the URL."
+    if isinstance(error, exceptions.TransportError):
+        return _describe_refusal(error)
+    return str(error)
+
+
+def _describe_connection(error: exceptions.ConnectionError) -> str:
+    cause, text = error.info, f"{error.error} {error.info!r}"
+    where = _address(cause)
+    if isinstance(error, exceptions.ConnectionTimeout):
+        return f"the cluster{where} did not answer in time: it may be overloaded; retry, or give a longer time-out."
+    if "WRONG_VERSION_NUMBER" in text or "RECORD_LAYER_FAILURE" in text:
+        return f"the cluster{where} does not speak TLS: use http:// in the URL."
+    if "hostname mismatch" in text.lower() or "certificate is not valid for" in text:
+        return f"the TLS certificate of the cluster{where} is for another host name: use the name it was issued for."
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return (
+            f"the TLS certificate of the cluster{where} can't be verified: give its authority's certificate with "
+            "--ca-certs (OSMV_CA_CERTS), or --no-verify-certs (OSMV_VERIFY_CERTS=false) where that is safe."
+        )
+    if isinstance(error, exceptions.SSLError) or "SSL" in type(cause).__name__:
+        return f"TLS with the cluster{where} failed: {_last_words(error)}."
+    if any(sign in text for sign in ("BadStatusLine", "RemoteDisconnected", "ServerDisconnected", "BadHttpMessage")):
+        return f"the cluster{where} broke off the connection: if it speaks TLS, use https:// in the URL."
+    if any(sign in text for sign in ("NameResolution", "getaddrinfo", "Name or service", "DNS")):
+        return f"the host name of the cluster{where} can't be resolved: check the URL."
+    if "timed out" in text:
+        return f"the cluster{where} does not answer: check the URL, and that a firewall lets you through."
+    if "refused" in text or "Connect call failed" in text:
+        return f"nothing answers{where}: start the cluster (`osmv node start` for a local one) or check the URL."
+    return f"the cluster{where} can't be reached: {_last_words(error)}."
+
+
+def _address(cause: Any) -> str:
+    """`` at host:port`` where the exception below knows it (aiohttp's itself, urllib3's by its pool), else nothing."""
+    known = getattr(cause, "__dict__", {})
+    for holder in (cause, known.get("conn"), known.get("pool")):
+        host, port = getattr(holder, "host", None), getattr(holder, "port", None)
+        if host:
+            return f" at {host}:{port}"
+    return ""
+
+
+def _last_words(error: exceptions.ConnectionError) -> str:
+    return str(error.error).rstrip(". ") or type(error.info).__name__
+
+
+# What a 400 says where a part of OpenSearch is missing, and what to do.
+_MISSING_PARTS = (
+    (r"No handler for type \[knn_vector\]|unknown setting \[index\.knn|unknown query \[knn\]", "the k-NN plugin"),
+    (r"unknown query \[(neural_sparse|hybrid)\]|No handler for type \[sparse_vector\]", "the neural-search plugin"),
+    (
+        r"[Uu]nknown call \[lateInteractionScore\]",
+        "lateInteractionScore (OpenSearch 3.3 or newer with the k-NN plugin)",
+    ),
+    (r"No handler for type \[rank_features\]|unknown query \[rank_feature\]", "the mapper-extras module"),
+)
+
+
+def _describe_refusal(error: exceptions.TransportError) -> str:
+    status, kind, reason = error.status_code, _kind(error), _reason(error)
+    if status == 401:
+        return "the cluster wants a valid user and password: give --user and --password (OSMV_USER, OSMV_PASSWORD)."
+    if kind == "cluster_block_exception":
+        return f"the index is blocked for writing, most often because the disk is full: {reason}."
+    if status == 403:
+        permission = re.search(r"no permissions for \[([^\]]+)\]", reason)
+        return (
+            f"the user lacks the permission {permission[1]}: ask the cluster's administrator for a role that has it."
+            if permission
+            else f"the cluster forbids this to the user: {reason or 'no reason given'}."
+        )
+    if kind == "index_not_found_exception":
+        index = re.search(r"no such index \[([^\]]*)\]", reason)
+        return f"there is no index {index[1] if index else ''!r}: check the name, or make it with `osmv index`."
+    for pattern, part in _MISSING_PARTS:
+        if re.search(pattern, reason):
+            return f"the cluster lacks {part}: install it on every node; `osmv doctor` shows what is there."
+    if "too_many_clauses" in kind or "maxClauseCount" in reason:
+        return f"the query has more clauses than indices.query.bool.max_clause_count allows: {reason}."
+    if status == 413:
+        return "the request is larger than http.max_content_length: send fewer or smaller documents at once."
+    if status == 429:
+        return f"the cluster is too busy or short of memory: retry later, or send less at once ({reason or kind})."
+    named = f"{kind}: " if kind else ""
+    return f"the cluster refused the request with status {status}: {named}{reason or error.error}."
+
+
+def _kind(error: exceptions.TransportError) -> str:
+    return str(error.error)
+
+
+def _reason(error: exceptions.TransportError) -> str:
+    """The most telling reason: the root cause's, with the innermost ``caused_by`` where that says more."""
+    found = error.info.get("error") if isinstance(error.info, dict) else error.info
+    if not isinstance(found, dict):
+        return str(found or "").strip().rstrip(".")
+    causes = found.get("root_cause") or [found]
+    failed = found.get("failed_shards") or [{}]
+    words: list[str] = []
+    for cause in (causes[0], failed[0].get("reason"), found):
+        while isinstance(cause, dict):
+            reason = str(cause.get("reason") or "").strip().rstrip(".")
+            if reason and not any(reason in word for word in words):
+                words.append(reason)
+            cause = cause.get("caused_by")
+    return "; ".join(words[:3])

@@ -1,0 +1,177 @@
+"""One way to reach a cluster, for every room: the same options and environment for the sync and the async client."""
+
+from __future__ import annotations
+
+import base64
+import os
+import ssl
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.errors import ClusterError, InputError, MissingDependencyError
+from opensearch_multivector.plugin.cluster_errors import cluster_errors
+
+if TYPE_CHECKING:
+    from opensearchpy import AsyncOpenSearch
+
+__all__ = ["cluster_errors", "connect", "connect_async"]
+
+# Enough sockets for the bulk writer's and the searchers' threads; urllib3 opens them only as they are needed.
+POOL_SIZE = 16
+
+
+def connect(
+    url: str | None = None,
+    *,
+    user: str | None = None,
+    password: str | None = None,
+    ca_certs: str | None = None,
+    verify_certs: bool | None = None,
+    aws_region: str | None = None,
+    aws_service: str | None = None,
+    timeout: float = 60,
+) -> OpenSearch:
+    """A client of the cluster at ``url``, else of ``OSMV_URL``, else of the local node that `osmv node start` runs.
+
+    What is not given comes from the environment: ``OSMV_USER``, ``OSMV_PASSWORD``, ``OSMV_CA_CERTS``,
+    ``OSMV_VERIFY_CERTS`` (default true), ``OSMV_AWS_REGION`` (set: requests are signed with SigV4, extra ``aws``) and
+    ``OSMV_AWS_SERVICE`` (default ``es``; ``aoss`` for serverless). ``https://user:password@host`` is accepted.
+    ``timeout`` is in seconds per request. Nothing is sent yet.
+
+    Raises InputError on an unusable URL or CA file, ClusterError where there is no cluster to talk to.
+    """
+    options = _client_options(url, user, password, ca_certs, verify_certs, timeout)
+    if credentials := _aws(aws_region, aws_service):
+        from opensearchpy import Urllib3AWSV4SignerAuth
+
+        options |= {"http_auth": Urllib3AWSV4SignerAuth(*credentials)}
+    return OpenSearch(**options)
+
+
+def connect_async(
+    url: str | None = None,
+    *,
+    user: str | None = None,
+    password: str | None = None,
+    ca_certs: str | None = None,
+    verify_certs: bool | None = None,
+    aws_region: str | None = None,
+    aws_service: str | None = None,
+    timeout: float = 60,
+) -> AsyncOpenSearch:
+    """`connect` for asyncio; needs the extra ``async``. Close it with ``await client.close()``."""
+    try:
+        from opensearchpy import AsyncHttpConnection, AsyncOpenSearch, AWSV4SignerAsyncAuth
+    except ImportError as error:
+        raise MissingDependencyError(
+            'the async client needs aiohttp: pip install "opensearch-multivector[async]".'
+        ) from error
+    options = _client_options(url, user, password, ca_certs, verify_certs, timeout)
+    if credentials := _aws(aws_region, aws_service):
+        # Of opensearch-py's two aiohttp connections only this one can sign requests.
+        options |= {"http_auth": AWSV4SignerAsyncAuth(*credentials), "connection_class": AsyncHttpConnection}
+    return AsyncOpenSearch(**options)
+
+
+def _client_options(
+    url: str | None,
+    user: str | None,
+    password: str | None,
+    ca_certs: str | None,
+    verify_certs: bool | None,
+    timeout: float,
+) -> dict[str, Any]:
+    given = url or os.environ.get("OSMV_URL") or _local_node_url()
+    parts = urlsplit(given if "://" in given else f"http://{given}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if parts.scheme not in ("http", "https") or not host:
+        shown = given.rpartition("@")[2]
+        raise InputError(f"{shown!r} is not the address of a cluster: give one like https://search.example.org:9200.")
+    secure = parts.scheme == "https"
+    node = {"host": host, "port": port or (443 if secure else 9200), "use_ssl": secure}
+    if parts.path.strip("/"):
+        node["url_prefix"] = parts.path.strip("/")
+    options: dict[str, Any] = {
+        "hosts": [node],
+        "timeout": timeout,
+        "retry_on_timeout": False,
+        "http_compress": False,
+        "pool_maxsize": POOL_SIZE,
+    }
+    if secure:
+        options["ssl_context"] = _tls(
+            ca_certs or os.environ.get("OSMV_CA_CERTS"), _flag(verify_certs, "OSMV_VERIFY_CERTS")
+        )
+    name = user or unquote(parts.username or "") or os.environ.get("OSMV_USER")
+    if name:
+        secret = password or unquote(parts.password or "") or os.environ.get("OSMV_PASSWORD") or ""
+        # UTF-8 as OpenSearch decodes it; the client would take Latin-1 and refuse other letters.
+        token = base64.b64encode(f"{name}:{secret}".encode()).decode("ascii")
+        options["headers"] = {"authorization": f"Basic {token}"}
+    return options
+
+
+def _local_node_url() -> str:
+    from opensearch_multivector.plugin.node import running_url
+
+    url: str | None = running_url()
+    if url is None:
+        raise ClusterError("there is no cluster to talk to: run `osmv node start`, or set OSMV_URL (or --url).")
+    return url
+
+
+def _tls(ca_certs: str | None, verify: bool) -> ssl.SSLContext:
+    # One context for both clients: left to itself the async one would not compare the host's name.
+    if not verify:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return context
+    if ca_certs is None:
+        import certifi
+
+        context = ssl.create_default_context()
+        context.load_verify_locations(cafile=certifi.where())
+        return context
+    try:
+        if Path(ca_certs).is_dir():
+            return ssl.create_default_context(capath=ca_certs)
+        return ssl.create_default_context(cafile=ca_certs)
+    except OSError as error:  # ssl.SSLError is one
+        raise InputError(f"the CA certificates {ca_certs!r} can't be read: {error.strerror or error}.") from error
+
+
+def _flag(given: bool | None, variable: str) -> bool:
+    if given is not None:
+        return given
+    text = os.environ.get(variable, "true").strip().lower()
+    if text in ("true", "1", "yes", "on"):
+        return True
+    if text in ("false", "0", "no", "off"):
+        return False
+    raise InputError(f"{variable} is {text!r}: set it to true or false.")
+
+
+def _aws(region: str | None, service: str | None) -> tuple[Any, str, str] | None:
+    region = region or os.environ.get("OSMV_AWS_REGION")
+    if not region:
+        return None
+    try:
+        import boto3
+    except ImportError as error:
+        raise MissingDependencyError(
+            'signing requests for AWS needs boto3: pip install "opensearch-multivector[aws]".'
+        ) from error
+    credentials = boto3.Session().get_credentials()
+    if credentials is None:
+        raise ClusterError(
+            "OSMV_AWS_REGION (or --aws-region) asks for signed requests, but no AWS credentials were found: "
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, as for any AWS tool."
+        )
+    return credentials, region, service or os.environ.get("OSMV_AWS_SERVICE") or "es"
