@@ -11,6 +11,9 @@ FORMAT_VERSION = 1
 META_KEY = "osmv"
 DEFAULT_FIELD = "mv"
 
+# Encoder name in `_meta` for vectors brought ready-made: nothing can be loaded by it, queries bring vectors too.
+READY_VECTORS = "ready"
+
 VECTORS = "vectors"
 DENSE = "dense"
 SLIM = "slim"

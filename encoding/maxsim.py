@@ -1,0 +1,93 @@
+"""MaxSim, the late-interaction score (Khattab & Zaharia 2020, ColBERT, section 3.3).
+
+    score(q, d) = sum over query vectors i of  max over document vectors j of  q_i . d_j
+
+The inner product is taken as it is: encoders give rows of norm 1, so for them it is the cosine. A document without
+vectors scores 0, as an empty sum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opensearch_multivector.encoding.codecs import Blob, Codec, open_blob
+from opensearch_multivector.encoding.encoders.base import FloatArray
+from opensearch_multivector.errors import BlobError, MismatchError
+
+# Vectors scored by one matrix product: enough to keep BLAS busy, small enough to stay in the cache and bound memory.
+_BLOCK_VECTORS = 2048
+
+
+def maxsim(query: FloatArray, document: FloatArray) -> float:
+    """Score of one document. ``query``: (n_query, dim), ``document``: (n_document, dim), float32."""
+    if len(document) == 0 or len(query) == 0:
+        return 0.0
+    return float((query @ document.T).max(axis=1).sum(dtype=np.float64))
+
+
+def alignment(query: FloatArray, document: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
+    """For each query vector the document vector it matches best, and their similarity: both (n_query,).
+
+    The similarities sum to `maxsim`. Raises ValueError on a document without vectors: nothing can match.
+    """
+    similarities = query @ document.T
+    best = similarities.argmax(axis=1)
+    return best, similarities[np.arange(len(query)), best]
+
+
+def sum_of_maxima(similarities: FloatArray, counts: Sequence[int]) -> FloatArray:
+    """Scores of documents that lie one after the other in ``similarities``.
+
+    ``similarities``: (sum(counts), n_query) float32. Returns (len(counts),) float32, 0 where the count is 0.
+    """
+    scores = np.zeros(len(counts), np.float32)
+    lengths = np.asarray(counts, np.intp)
+    filled = lengths > 0
+    if filled.any():
+        # reduceat wants the start of each non-empty run; an empty run would repeat its successor's first row.
+        starts = (np.cumsum(lengths) - lengths)[filled]
+        scores[filled] = np.maximum.reduceat(similarities, starts, axis=0).sum(axis=1)
+    return scores
+
+
+def maxsim_blobs(query: FloatArray, blobs: Sequence[bytes]) -> tuple[FloatArray, dict[int, BlobError]]:
+    """Scores of stored documents, straight from their blobs (codecs may differ from document to document).
+
+    ``query``: (n_query, dim) float32. Returns the scores, (len(blobs),) float32, NaN for a blob that can't be read, and
+    the errors of those by position. Raises MismatchError when a readable blob has another dimension than the query.
+    """
+    scores = np.full(len(blobs), np.nan, np.float32)
+    errors: dict[int, BlobError] = {}
+    block: list[tuple[int, Blob]] = []
+    block_codec: Codec | None = None
+    block_size = 0
+
+    def flush() -> None:
+        nonlocal block, block_size
+        if block and block_codec is not None:
+            counts = [blob.count for _, blob in block]
+            products = block_codec.similarities([blob.payload for _, blob in block], counts, query.shape[1], query)
+            scores[[position for position, _ in block]] = sum_of_maxima(products, counts)
+        block, block_size = [], 0
+
+    for position, data in enumerate(blobs):
+        try:
+            codec, blob = open_blob(data)
+        except BlobError as error:
+            errors[position] = error
+            continue
+        if blob.dim != query.shape[1]:
+            raise MismatchError(
+                f"the query's vectors have {query.shape[1]} dimensions, the stored ones {blob.dim}: "
+                "search with the encoder that made the index"
+            )
+        if codec is not block_codec or block_size + blob.count > _BLOCK_VECTORS:
+            flush()
+            block_codec = codec
+        block.append((position, blob))
+        block_size += blob.count
+    flush()
+    return scores, errors

@@ -1,0 +1,109 @@
+"""The mapping of a multi-vector field, and its description read back from a live index."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opensearchpy import AsyncOpenSearch, OpenSearch
+
+from opensearch_multivector.errors import ClusterError, InputError, MismatchError
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import DENSE, FLOATS, META_KEY, SLIM, TEXT, VECTORS, FieldSpec
+
+_MAX_KNN_DIMENSION = 16_000
+
+
+def index_body(
+    spec: FieldSpec,
+    *,
+    shards: int = 1,
+    replicas: int = 0,
+    analyzer: str = "english",
+    extra_settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Settings and mappings of a new index with one multi-vector field.
+
+    The sub-fields that only the engine reads are kept out of `_source`, so hits and the store stay small; `F.floats`
+    stays in, because that is where `lateInteractionScore` looks. Raises InputError on a dimension k-NN can't hold.
+    """
+    if spec.has_dense and not 0 < spec.dim <= _MAX_KNN_DIMENSION:
+        raise InputError(f"k-NN takes 1 to {_MAX_KNN_DIMENSION:,} dimensions, not {spec.dim}")
+    text = spec.sub(TEXT)
+    properties: dict[str, Any] = {
+        VECTORS: {"type": "binary", "doc_values": True},
+        TEXT: {"type": "text", "analyzer": analyzer},
+    }
+    excludes = [spec.sub(VECTORS)]
+    if spec.has_dense:
+        # Pooled vectors have norm 1, so the inner product ranks as the cosine does and costs less.
+        properties[DENSE] = {
+            "type": "knn_vector",
+            "dimension": spec.dim,
+            "method": {"name": "hnsw", "engine": "lucene", "space_type": "innerproduct"},
+        }
+        excludes.append(spec.sub(DENSE))
+    if spec.terms:
+        properties[SLIM] = {"type": "rank_features"}
+        excludes.append(spec.sub(SLIM))
+    if spec.has_floats:
+        properties[FLOATS] = {"type": "object", "enabled": False}
+    own_fields = {name: {"type": "text", "analyzer": analyzer, "copy_to": text} for name in spec.text_fields}
+    return {
+        "settings": {
+            "index": {
+                "number_of_shards": shards,
+                "number_of_replicas": replicas,
+                **({"knn": True} if spec.has_dense else {}),
+                **(extra_settings or {}),
+            }
+        },
+        "mappings": {
+            "_meta": {META_KEY: {"fields": {spec.field: spec.to_meta()}}},
+            "_source": {"excludes": excludes},
+            "properties": {**own_fields, spec.field: {"properties": properties}},
+        },
+    }
+
+
+def index_exists(client: OpenSearch, index: str) -> bool:
+    """Whether an index or alias of that name is there."""
+    with cluster_errors():
+        return bool(client.indices.exists(index=index))
+
+
+def read_spec(client: OpenSearch, index: str, field: str = "mv") -> FieldSpec:
+    """The description of a multi-vector field of an index, or of all indices behind an alias or pattern.
+
+    Raises ClusterError where there is no such index, MismatchError where the field is missing or the indices differ.
+    """
+    with cluster_errors():
+        mappings = client.indices.get_mapping(index=index)
+    return spec_from_mappings(mappings, index, field)
+
+
+async def read_spec_async(client: AsyncOpenSearch, index: str, field: str = "mv") -> FieldSpec:
+    """As `read_spec`."""
+    with cluster_errors():
+        mappings = await client.indices.get_mapping(index=index)
+    return spec_from_mappings(mappings, index, field)
+
+
+def spec_from_mappings(mappings: dict[str, Any], index: str, field: str) -> FieldSpec:
+    """The same from a `GET index/_mapping` response; does no I/O."""
+    if not mappings:
+        raise ClusterError(f"no index matches {index!r}")
+    specs: dict[str, FieldSpec] = {}
+    for name, body in mappings.items():
+        fields = (body["mappings"].get("_meta") or {}).get(META_KEY, {}).get("fields", {})
+        if field not in fields:
+            has = f"its multi-vector fields are: {', '.join(fields)}" if fields else "it has no multi-vector field"
+            raise MismatchError(f"index {name!r} has no multi-vector field {field!r} ({has})")
+        specs[name] = FieldSpec.from_meta(fields[field])
+    first, *others = specs.items()
+    for name, spec in others:
+        if spec != first[1]:
+            raise MismatchError(
+                f"{index!r} covers {first[0]!r} and {name!r}, whose field {field!r} differs in encoder, codec or "
+                "sub-fields: search them one by one, or index one of them again"
+            )
+    return first[1]

@@ -1,0 +1,100 @@
+"""`AsyncSearcher`: runs search plans over an asyncio client."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from opensearchpy import AsyncOpenSearch
+
+from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
+from opensearch_multivector.plugin.mapping import read_spec_async
+from opensearch_multivector.queries.encoded_query import EncodedQuery
+from opensearch_multivector.queries.plan import Response, Round, plan
+from opensearch_multivector.queries.query_encoder import QueryEncoder
+from opensearch_multivector.queries.request import SearchRequest
+from opensearch_multivector.queries.results import SearchResult
+from opensearch_multivector.queries.transport import (
+    advance,
+    msearch_lines,
+    responses_of_batch,
+    search_params,
+    with_timings,
+)
+
+# Searches under way at once in `search_many`: more would only queue in the cluster.
+_CONCURRENT = 8
+
+
+class AsyncSearcher:
+    """`Searcher` for asyncio: same options, same results. Made by `await AsyncSearcher.open(client, index)`.
+
+    Encoding and scoring are computation, so they run in a thread; the event loop stays free.
+    """
+
+    def __init__(
+        self,
+        client: AsyncOpenSearch,
+        index: str,
+        spec: FieldSpec,
+        encoder: Encoder | None = None,
+        term_encoder: TermEncoder | None = None,
+    ) -> None:
+        self.index = index
+        self.spec = spec
+        self._client = client
+        self._queries = QueryEncoder(spec, encoder, term_encoder)
+        # Tokenizers are not made for several threads at once, and two encodings would only share the same cores.
+        self._encoding = asyncio.Lock()
+
+    @classmethod
+    async def open(
+        cls,
+        client: AsyncOpenSearch,
+        index: str,
+        *,
+        field: str = DEFAULT_FIELD,
+        encoder: Encoder | None = None,
+        term_encoder: TermEncoder | None = None,
+    ) -> AsyncSearcher:
+        """Read the field's description from the index; raises as `Searcher`."""
+        return cls(client, index, await read_spec_async(client, index, field), encoder, term_encoder)
+
+    async def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
+        """See `Searcher.search`."""
+        request = SearchRequest(query, **options)
+        start = time.perf_counter()
+        async with self._encoding:
+            (encoded,) = await asyncio.to_thread(self._queries.encode, [query], request.needs)
+            spans = await asyncio.to_thread(self._queries.spans) if request.explain else None
+        timings = {"encode": (time.perf_counter() - start) * 1e3}
+        running = plan(self.spec, request, encoded, spans)
+        outcome = await asyncio.to_thread(advance, running, None)
+        while isinstance(outcome, Round):
+            sent = time.perf_counter()
+            answer = await self._run(outcome)
+            timings[outcome.stage] = (time.perf_counter() - sent) * 1e3
+            outcome = await asyncio.to_thread(advance, running, answer)
+        return with_timings(outcome, timings, start)
+
+    async def search_many(self, queries: Sequence[str | EncodedQuery], **options: Any) -> list[SearchResult]:
+        """`search` for many queries, a few at a time side by side; results in their order."""
+        limit = asyncio.Semaphore(_CONCURRENT)
+
+        async def one(query: str | EncodedQuery) -> SearchResult:
+            async with limit:
+                return await self.search(query, **options)
+
+        return list(await asyncio.gather(*map(one, queries)))
+
+    async def _run(self, round_: Round) -> list[Response]:
+        with cluster_errors():
+            if len(round_.bodies) == 1:
+                params = search_params(round_)
+                return [await self._client.search(body=round_.bodies[0], index=self.index, params=params)]
+            response = await self._client.msearch(body=msearch_lines([round_]), index=self.index)
+            return responses_of_batch([round_], response)[0]

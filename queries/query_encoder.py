@@ -1,0 +1,95 @@
+"""Query texts to `EncodedQuery`, with the encoders that the index was made with and no others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
+from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.encoding.sparsify import fused_terms, upper_bound_terms
+from opensearch_multivector.errors import InputError, MismatchError
+from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
+from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
+from opensearch_multivector.queries.explain import TokenSpans
+
+
+class QueryEncoder:
+    """Encodes what a request needs and nothing else; loads each encoder at its first use.
+
+    Given encoders must be the index's own, by fingerprint: MismatchError otherwise, never an answer of garbage.
+    """
+
+    def __init__(
+        self, spec: FieldSpec, encoder: Encoder | None = None, term_encoder: TermEncoder | None = None
+    ) -> None:
+        self._spec = spec
+        self._encoder = encoder
+        self._term_encoder = term_encoder
+        if encoder is not None:
+            _check("encoder", encoder, spec.vectors)
+        if term_encoder is not None and spec.terms is not None:
+            _check("term encoder", term_encoder, spec.terms)
+
+    def encoder(self) -> Encoder:
+        """The token-vector encoder, loaded by the name in the index where none was given."""
+        if self._encoder is None:
+            if self._spec.vectors.name == READY_VECTORS:
+                raise InputError(
+                    "the index holds vectors that were brought ready-made, so there is no encoder for a query text: "
+                    "search with an EncodedQuery, or give the encoder"
+                )
+            encoder = load_encoder(self._spec.vectors.name)
+            _check("encoder", encoder, self._spec.vectors)
+            self._encoder = encoder
+        return self._encoder
+
+    def spans(self) -> TokenSpans | None:
+        """What finds token spans for `explain`, or None where the vectors came without an encoder."""
+        return None if self._spec.vectors.name == READY_VECTORS else self.encoder().offsets
+
+    def encode(self, queries: Sequence[str | EncodedQuery], needs: frozenset[str]) -> list[EncodedQuery]:
+        """Complete the queries with what ``needs`` names; a given `EncodedQuery` is checked and taken as it is."""
+        ready = [EncodedQuery(text=query) if isinstance(query, str) else query for query in queries]
+        texts = [query for query in queries if isinstance(query, str)]
+        positions = [i for i, query in enumerate(queries) if isinstance(query, str)]
+        if texts and needs & {"vectors", "pooled"}:
+            for i, encoded in zip(positions, self.encoder().encode(texts, "query"), strict=True):
+                ready[i] = replace(ready[i], vectors=encoded.vectors, pooled=encoded.pooled)
+        if texts and "terms" in needs:
+            for i, terms in zip(positions, self._terms(texts), strict=True):
+                ready[i] = replace(ready[i], terms=terms)
+        for query in ready:
+            self._check_complete(query, needs)
+        return ready
+
+    def _terms(self, texts: list[str]) -> list[QueryTerms]:
+        if self._spec.terms is None:
+            raise MismatchError("first stage 'slim' needs SLIM terms: index with --terms to have them")
+        if self._term_encoder is None:
+            term_encoder = load_term_encoder(self._spec.terms.name)
+            _check("term encoder", term_encoder, self._spec.terms)
+            self._term_encoder = term_encoder
+        vocabulary = self._term_encoder.vocabulary
+        return [
+            QueryTerms(upper_bound_terms(tokens, vocabulary), fused_terms(tokens, vocabulary), tokens)
+            for tokens in self._term_encoder.encode_terms(texts, "query")
+        ]
+
+    def _check_complete(self, query: EncodedQuery, needs: frozenset[str]) -> None:
+        for need in sorted(needs):
+            if getattr(query, need) is None:
+                raise InputError(f"the search needs the query's {need}, which the given EncodedQuery leaves out")
+        for name, array in (("vectors", query.vectors), ("pooled", query.pooled)):
+            if array is not None and array.shape[-1] != self._spec.dim:
+                raise MismatchError(
+                    f"the query's {name} have {array.shape[-1]} dimensions, the index has {self._spec.dim}"
+                )
+
+
+def _check(what: str, encoder: Encoder | TermEncoder, ref: EncoderRef) -> None:
+    if encoder.fingerprint != ref.fingerprint:
+        raise MismatchError(
+            f"the index was made with {what} {ref.name!r} (fingerprint {ref.fingerprint}), not with {encoder.name!r} "
+            f"({encoder.fingerprint}): search with the former, or index again with the latter"
+        )

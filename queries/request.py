@@ -1,0 +1,62 @@
+"""One search as the user asks for it, checked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opensearch_multivector.errors import InputError
+from opensearch_multivector.queries.encoded_query import EncodedQuery
+from opensearch_multivector.queries.first_stages import Dsl, parse_first_stage
+from opensearch_multivector.queries.rerankers import RERANKERS
+
+DEFAULT_FIRST_STAGE = "dense"
+DEFAULT_RERANK = "client"
+DEFAULT_WINDOW = 100
+# `index.max_result_window`: OpenSearch gives no more hits than this to one request.
+MAX_WINDOW = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class SearchRequest:
+    """Everything about a search but the index; `Searcher.search` documents the fields.
+
+    Raises InputError, naming the option, where the values make no sense together.
+    """
+
+    query: str | EncodedQuery
+    first_stage: str = DEFAULT_FIRST_STAGE
+    rerank: str | None = DEFAULT_RERANK
+    size: int = 10
+    offset: int = 0
+    window_size: int = DEFAULT_WINDOW
+    filter: Dsl | None = None
+    source: bool | list[str] = True
+    routing: str | None = None
+    min_score: float | None = None
+    explain: bool = False
+
+    def __post_init__(self) -> None:
+        parse_first_stage(self.first_stage)
+        if self.rerank is not None and self.rerank not in RERANKERS:
+            raise InputError(f"unknown rerank {self.rerank!r}: choose of {', '.join(RERANKERS)}, or none")
+        if isinstance(self.query, str) and not self.query.strip():
+            raise InputError("the query is empty")
+        if self.size < 0 or self.offset < 0:
+            raise InputError(f"size and offset can't be negative (they are {self.size} and {self.offset})")
+        if not 1 <= self.window_size <= MAX_WINDOW:
+            raise InputError(f"window_size must be from 1 to {MAX_WINDOW:,}, it is {self.window_size}")
+        if self.offset + self.size > self.window_size:
+            raise InputError(
+                f"hits {self.offset + 1} to {self.offset + self.size} lie beyond the window of {self.window_size} "
+                "candidates: raise window_size (--window-size)"
+            )
+        if self.filter is not None and not (isinstance(self.filter, dict) and len(self.filter) == 1):
+            raise InputError('filter must be one OpenSearch query clause, such as {"term": {"lang": "en"}}')
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The parts of an `EncodedQuery` that this search reads: of "text", "pooled", "terms", "vectors"."""
+        needed = {str(stage.needs) for stage in parse_first_stage(self.first_stage)}
+        if self.rerank is not None or self.explain:
+            needed.add("vectors")
+        return frozenset(needed)

@@ -1,0 +1,70 @@
+"""`client`: exact or quantised MaxSim here, over the blobs that the candidates carry as doc values."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Sequence
+from typing import Any
+
+from opensearch_multivector.encoding.encoders.base import FloatArray
+from opensearch_multivector.encoding.maxsim import maxsim_blobs
+from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
+from opensearch_multivector.queries.rerankers.base import Reranked, ids_query, key_of
+
+NO_VECTORS = "has no token vectors: index it again (a partial update drops them)"
+
+
+def blob_of(spec: FieldSpec, hit: dict[str, Any]) -> bytes | None:
+    """The codec blob that a hit carries, or None. Base64 that can't be read gives bytes that no codec accepts."""
+    values = hit.get("fields", {}).get(spec.sub(VECTORS))
+    if not values:
+        return None
+    # OpenSearch leaves out base64's padding; a2b_base64 ignores padding that is too much.
+    try:
+        return binascii.a2b_base64(values[0] + "==")
+    except binascii.Error:
+        return b""
+
+
+def blob_parts(spec: FieldSpec) -> dict[str, Any]:
+    """The part of a request's body that makes hits carry their blob."""
+    return {"docvalue_fields": [spec.sub(VECTORS)]}
+
+
+class ClientReranker:
+    """See the module's text."""
+
+    name = "client"
+    reads_first_stage = True
+
+    def check(self, spec: FieldSpec) -> None:
+        """See `Reranker`: every multi-vector field has blobs."""
+
+    def parts(self, spec: FieldSpec) -> dict[str, Any]:
+        """See `Reranker`."""
+        return blob_parts(spec)
+
+    def body(self, spec: FieldSpec, query: FloatArray, doc_ids: list[str]) -> dict[str, Any]:
+        """See `Reranker`."""
+        clause = {"bool": {"filter": [ids_query(doc_ids)]}}
+        return {"query": clause, "size": len(doc_ids), "_source": False, **self.parts(spec)}
+
+    def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
+        """See `Reranker`."""
+        skipped: dict[str, str] = {}
+        found: list[dict[str, Any]] = []
+        blobs: list[bytes] = []
+        for hit in hits:
+            blob = blob_of(spec, hit)
+            if blob is None:
+                skipped[hit["_id"]] = NO_VECTORS
+            else:
+                found.append(hit)
+                blobs.append(blob)
+        scores, errors = maxsim_blobs(query, blobs)
+        for position, error in errors.items():
+            skipped[found[position]["_id"]] = error.reason
+        return Reranked({key_of(hit): float(scores[i]) for i, hit in enumerate(found) if i not in errors}, skipped)
+
+
+CLIENT = ClientReranker()

@@ -1,0 +1,52 @@
+"""`painless`: OpenSearch's own `lateInteractionScore` (3.3+, k-NN plugin), the baseline that needs nothing of ours.
+
+It reads float arrays from `_source`, so the index must have been made with them (`F.floats`). With the inner product
+the script gives, for each query token with best similarity s, 1 + s where s >= 0 and 1 / (1 - s) below: the transform
+that keeps scores positive. Where no token's best similarity is negative, the script's score is MaxSim + number of query
+tokens, and that number is taken off again, so that scores compare with the other reranks'. A token with s < 0 adds
+1 / (1 - s) - 1 = s / (1 - s) instead of s: monotone in s, and off by less than s**2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from opensearch_multivector.encoding.encoders.base import FloatArray
+from opensearch_multivector.errors import MismatchError
+from opensearch_multivector.plugin.fields import FLOATS, FieldSpec
+from opensearch_multivector.queries.rerankers.base import Reranked, ids_query, key_of
+
+_SCRIPT = "lateInteractionScore(params.query_vectors, params.field, params._source, 'innerproduct')"
+
+
+class PainlessReranker:
+    """See the module's text."""
+
+    name = "painless"
+    reads_first_stage = False
+
+    def check(self, spec: FieldSpec) -> None:
+        """See `Reranker`."""
+        if not spec.has_floats:
+            raise MismatchError(
+                f"rerank 'painless' reads float arrays from _source ({spec.sub(FLOATS)}), which the index was made "
+                "without: index with --store-floats to have the baseline, or use rerank 'client'"
+            )
+
+    def parts(self, spec: FieldSpec) -> dict[str, Any]:
+        """See `Reranker`."""
+        return {}
+
+    def body(self, spec: FieldSpec, query: FloatArray, doc_ids: list[str]) -> dict[str, Any]:
+        """See `Reranker`."""
+        params = {"query_vectors": query.tolist(), "field": spec.sub(FLOATS)}
+        scored = {"script_score": {"query": ids_query(doc_ids), "script": {"source": _SCRIPT, "params": params}}}
+        return {"query": scored, "size": len(doc_ids), "_source": False}
+
+    def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
+        """See `Reranker`."""
+        return Reranked({key_of(hit): hit["_score"] - len(query) for hit in hits})
+
+
+PAINLESS = PainlessReranker()

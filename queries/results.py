@@ -1,0 +1,51 @@
+"""What a search gives back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class TokenMatch:
+    """One query token and the document token it matched best.
+
+    Spans are character ranges [start, end) in the query and in the document's text, None where the encoder or the
+    reader gave no offsets and for special tokens. ``similarity`` is what the pair adds to the MaxSim score.
+    """
+
+    query_token: str
+    document_token: str
+    similarity: float
+    query_span: tuple[int, int] | None
+    document_span: tuple[int, int] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A found document. ``score`` is the rerank's, or the first stage's where nothing was reranked."""
+
+    doc_id: str
+    score: float
+    index: str
+    first_stage_score: float
+    source: dict[str, Any] = field(default_factory=dict)
+    matches: tuple[TokenMatch, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The page of hits and how it came about.
+
+    ``total``: matches of the first stage (of the largest one in a fusion), capped by the engine at 10,000.
+    ``candidates``: how many documents the rerank saw. ``skipped``: reason by doc_id for candidates whose stored vectors
+    could not be read: they are left out of the hits. ``timings``: milliseconds by stage (``encode``, ``first_stage``,
+    ``rerank_fetch``, ``rerank``, ``fetch``, ``total``; ``first_stage_took`` is the engine's own time). In `search_many`
+    requests are shared, so there each query carries the engine's time instead of the round trip's.
+    """
+
+    hits: list[Hit]
+    total: int
+    candidates: int
+    skipped: dict[str, str]
+    timings: dict[str, float]

@@ -1,0 +1,123 @@
+"""`Searcher`: runs search plans over a synchronous client."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import DEFAULT_FIELD
+from opensearch_multivector.plugin.mapping import read_spec
+from opensearch_multivector.queries.encoded_query import EncodedQuery
+from opensearch_multivector.queries.explain import TokenSpans
+from opensearch_multivector.queries.plan import Plan, Response, Round, plan
+from opensearch_multivector.queries.query_encoder import QueryEncoder
+from opensearch_multivector.queries.request import SearchRequest
+from opensearch_multivector.queries.results import SearchResult
+from opensearch_multivector.queries.transport import (
+    advance,
+    msearch_lines,
+    responses_of_batch,
+    search_params,
+    with_timings,
+)
+
+# Queries that go out in one `_msearch`: bounds the size of a response, whose hits carry token vectors.
+_BATCH = 16
+
+
+class Searcher:
+    """Searches one multi-vector field of one index (or alias).
+
+    The field's description is read from the index once, here; encoders load at first use. Safe to share between threads
+    after the first search. Raises ClusterError where the index can't be read, MismatchError where it has no such field
+    or a given encoder is not the index's.
+
+        >>> searcher = Searcher(connect(), "articles")
+        >>> searcher.search("how do bees find their way home?").hits[0].doc_id
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        index: str,
+        *,
+        field: str = DEFAULT_FIELD,
+        encoder: Encoder | None = None,
+        term_encoder: TermEncoder | None = None,
+    ) -> None:
+        self.index = index
+        self.spec = read_spec(client, index, field)
+        self._client = client
+        self._queries = QueryEncoder(self.spec, encoder, term_encoder)
+
+    def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
+        """Search for one query: a text, or an `EncodedQuery` with vectors made elsewhere.
+
+        Options: ``first_stage`` ("dense", "bm25", "slim", "slim-fused", or a fusion by RRF: "bm25+dense"), ``rerank``
+        ("client", "painless" or None), ``size``, ``offset`` (paging, within the window), ``window_size`` (candidates
+        that the first stage hands to the rerank), ``filter`` (an OpenSearch query clause), ``source`` (True, False or
+        field names), ``routing``, ``min_score`` (of the final score), ``explain`` (token matches in each hit).
+
+        Raises InputError on options that make no sense, MismatchError where the index lacks what they need,
+        ClusterError where the cluster refuses.
+        """
+        request = SearchRequest(query, **options)
+        start = time.perf_counter()
+        (encoded,) = self._queries.encode([query], request.needs)
+        timings = {"encode": (time.perf_counter() - start) * 1e3}
+        running = plan(self.spec, request, encoded, self._spans(request))
+        outcome = advance(running, None)
+        while isinstance(outcome, Round):
+            sent = time.perf_counter()
+            answer = self._run(outcome)
+            timings[outcome.stage] = (time.perf_counter() - sent) * 1e3
+            outcome = advance(running, answer)
+        return with_timings(outcome, timings, start)
+
+    def search_many(self, queries: Sequence[str | EncodedQuery], **options: Any) -> list[SearchResult]:
+        """`search` for many queries with the same options, in shared `_msearch` requests; results in their order."""
+        results: list[SearchResult] = []
+        for first in range(0, len(queries), _BATCH):
+            results += self._search_batch(queries[first : first + _BATCH], options)
+        return results
+
+    def _search_batch(self, queries: Sequence[str | EncodedQuery], options: dict[str, Any]) -> list[SearchResult]:
+        requests = [SearchRequest(query, **options) for query in queries]
+        start = time.perf_counter()
+        encoded = self._queries.encode(queries, requests[0].needs)
+        share = (time.perf_counter() - start) * 1e3 / len(queries)
+        timings = [{"encode": share} for _ in queries]
+        plans: list[Plan] = [
+            plan(self.spec, request, query, self._spans(request))
+            for request, query in zip(requests, encoded, strict=True)
+        ]
+        outcomes: list[SearchResult | Round] = [advance(running, None) for running in plans]
+        while waiting := [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Round)]:
+            rounds = [outcome for outcome in outcomes if isinstance(outcome, Round)]
+            for i, outcome, answer in zip(waiting, rounds, self._run_batch(rounds), strict=True):
+                timings[i][outcome.stage] = sum(response["took"] for response in answer)
+                outcomes[i] = advance(plans[i], answer)
+        return [
+            with_timings(outcome, timing)
+            for outcome, timing in zip(outcomes, timings, strict=True)
+            if isinstance(outcome, SearchResult)
+        ]
+
+    def _spans(self, request: SearchRequest) -> TokenSpans | None:
+        return self._queries.spans() if request.explain else None
+
+    def _run(self, round_: Round) -> list[Response]:
+        if len(round_.bodies) > 1:
+            return self._run_batch([round_])[0]
+        with cluster_errors():
+            return [self._client.search(body=round_.bodies[0], index=self.index, params=search_params(round_))]
+
+    def _run_batch(self, rounds: list[Round]) -> list[list[Response]]:
+        with cluster_errors():
+            response = self._client.msearch(body=msearch_lines(rounds), index=self.index)
+            return responses_of_batch(rounds, response)

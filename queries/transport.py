@@ -1,0 +1,50 @@
+"""What the sync and the async searcher do with a plan's rounds, less the I/O itself."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from opensearchpy.exceptions import TransportError
+
+from opensearch_multivector.queries.plan import Plan, Response, Round
+from opensearch_multivector.queries.results import SearchResult
+
+
+def advance(running: Plan, answer: list[Response] | None) -> SearchResult | Round:
+    """Advance a plan by the answer to its last round (None: start it), to its next round or its result."""
+    try:
+        return next(running) if answer is None else running.send(answer)
+    except StopIteration as stop:
+        result: SearchResult = stop.value
+        return result
+
+
+def search_params(round_: Round) -> dict[str, str]:
+    """URL parameters of a round's `_search`."""
+    return {"routing": round_.routing} if round_.routing is not None else {}
+
+
+def msearch_lines(rounds: list[Round]) -> list[dict[str, Any]]:
+    """Header and body lines of one `_msearch` for all the rounds' requests, in order."""
+    return [line for round_ in rounds for body in round_.bodies for line in (search_params(round_), body)]
+
+
+def responses_of_batch(rounds: list[Round], response: Response) -> list[list[Response]]:
+    """The responses of an `_msearch`, grouped as the rounds were. Raises TransportError for the first that failed."""
+    for item in response["responses"]:
+        if "error" in item:
+            raise TransportError(item["status"], item["error"].get("type"), item)
+    items = iter(response["responses"])
+    return [[next(items) for _ in round_.bodies] for round_ in rounds]
+
+
+def with_timings(result: SearchResult, timings: dict[str, float], start: float | None = None) -> SearchResult:
+    """The result with the runner's timings added; ``total`` is wall time since ``start``, else the stages' sum."""
+    merged = timings | result.timings
+    if start is not None:
+        merged["total"] = (time.perf_counter() - start) * 1e3
+    else:
+        merged["total"] = sum(value for stage, value in merged.items() if stage != "first_stage_took")
+    return replace(result, timings=merged)
