@@ -1,0 +1,132 @@
+"""Topics and judgements of a test collection in BEIR's layout (Thakur et al. 2021), or with TREC qrels.
+
+A folder holds ``corpus.jsonl``, ``queries.jsonl`` (``{"_id", "text"}`` a line) and ``qrels/<split>.tsv`` with a header
+(``query-id corpus-id score``); each may be gzipped. TREC qrels (``qid 0 docid grade``) are read as well.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from opensearch_multivector.errors import InputError
+
+Topics = dict[str, str]
+Qrels = dict[str, dict[str, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What an evaluation asks and expects.
+
+    ``topics``: text by query id, only those with judgements, in the file's order. ``qrels``: grade by document id by
+    query id, only of these topics. ``unjudged``: topics left out for want of judgements. ``unasked``: query ids of the
+    qrels that the topics file lacks.
+    """
+
+    name: str
+    topics: Topics
+    qrels: Qrels
+    unjudged: int
+    unasked: int
+
+
+def read_collection(folder: Path, split: str = "test") -> Collection:
+    """Read topics and judgements of a BEIR folder. Raises InputError naming the file and line at fault."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; a BEIR folder with queries.jsonl and qrels/{split}.tsv is needed.")
+    topics_path = _existing(folder, ["queries.jsonl", "queries.jsonl.gz"], "topics")
+    suffixes = ("tsv", "tsv.gz", "txt", "qrels")
+    qrels_path = _existing(folder, [f"qrels/{split}.{suffix}" for suffix in suffixes], f"judgements of split {split!r}")
+    topics, qrels = read_topics(topics_path), read_qrels(qrels_path)
+    judged = {query_id: text for query_id, text in topics.items() if query_id in qrels}
+    if not judged:
+        raise InputError(f"{qrels_path}: none of its query ids is in {topics_path}; these files don't belong together.")
+    return Collection(
+        name=folder.resolve().name,
+        topics=judged,
+        qrels={query_id: qrels[query_id] for query_id in judged},
+        unjudged=len(topics) - len(judged),
+        unasked=len(qrels.keys() - topics.keys()),
+    )
+
+
+def read_topics(path: Path) -> Topics:
+    """Texts by query id from a JSONL file, in its order. Raises InputError with file and line."""
+    topics: Topics = {}
+    for number, line in numbered_lines(path):
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{number}: not JSON ({error.msg} at column {error.colno}).") from None
+        if not isinstance(entry, dict) or not isinstance(entry.get("_id"), str | int) or entry["_id"] == "":
+            raise InputError(f'{path}:{number}: a topic is an object with "_id" and "text"; "_id" is missing.')
+        query_id, text = str(entry["_id"]), entry.get("text")
+        if not isinstance(text, str) or not text.strip():
+            raise InputError(f'{path}:{number}: topic {query_id!r} has no "text".')
+        if query_id in topics:
+            raise InputError(f"{path}:{number}: topic {query_id!r} appears a second time.")
+        topics[query_id] = text
+    if not topics:
+        raise InputError(f"{path}: holds no topics.")
+    return topics
+
+
+def read_qrels(path: Path) -> Qrels:
+    """Grades by document id by query id, from BEIR's three columns or TREC's four.
+
+    Columns are split at tabs where a line has them, so that ids may hold blanks, else at white space. Raises InputError
+    with file and line.
+    """
+    qrels: Qrels = {}
+    for number, line in numbered_lines(path):
+        columns = [column.strip() for column in line.split("\t")] if "\t" in line else line.split()
+        if len(columns) == 4:
+            query_id, _, doc_id, grade = columns
+        elif len(columns) == 3:
+            query_id, doc_id, grade = columns
+        else:
+            raise InputError(
+                f"{path}:{number}: {len(columns)} columns; a judgement is `query-id corpus-id score` (BEIR) or "
+                "`qid 0 docid grade` (TREC)."
+            )
+        try:
+            value = int(grade)
+        except ValueError:
+            if number == 1 and len(columns) == 3:
+                continue  # BEIR's header
+            raise InputError(f"{path}:{number}: the grade {grade!r} is not a whole number.") from None
+        if not query_id or not doc_id:
+            raise InputError(f"{path}:{number}: an id is empty.")
+        of_topic = qrels.setdefault(query_id, {})
+        if of_topic.setdefault(doc_id, value) != value:
+            raise InputError(f"{path}:{number}: document {doc_id!r} has two different grades for topic {query_id!r}.")
+    if not qrels:
+        raise InputError(f"{path}: holds no judgements.")
+    return qrels
+
+
+def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file, gzipped or not, that are not blank, with their numbers from 1."""
+    number = 0
+    try:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    yield number, line.rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not UTF-8 somewhere after line {number}.") from None
+    except EOFError:
+        raise InputError(f"{path}: the gzip file is cut after line {number}; fetch it again.") from None
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror or error}).") from None
+
+
+def _existing(folder: Path, names: list[str], what: str) -> Path:
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{folder}: no {what} here; one of {', '.join(names)} is needed.")
