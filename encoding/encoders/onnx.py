@@ -1,0 +1,101 @@
+"""Token vectors and a pooled vector from an ONNX file, with onnxruntime and tokenizers alone: no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from opensearch_multivector.encoding.encoders import checkpoints
+from opensearch_multivector.encoding.encoders.base import Encoded, FloatArray, IntArray, Kind
+from opensearch_multivector.encoding.encoders.pooling import POOLINGS, encoded
+from opensearch_multivector.encoding.encoders.tokens import (
+    BATCH_TOKENS,
+    TextTokenizer,
+    batches,
+    pad,
+    tokenizer_identity,
+)
+from opensearch_multivector.errors import InputError
+
+HIDDEN_STATE = "last_hidden_state"
+# Dynamic quantisation scales activations by the extremes of the whole batch, padding included.
+_DYNAMIC_QUANTISATION = b"DynamicQuantize"
+
+
+class OnnxEncoder:
+    """`Encoder` over a ``.onnx`` graph of a transformer and a ``tokenizer.json``.
+
+    A dynamically quantised graph is run one text at a time: in a batch a text's vectors would depend on its
+    neighbours by more than rounding. On CPU that costs nothing, since batches there only add padding.
+    """
+
+    def __init__(self, name: str, model: Path, tokenizer: Path, max_length: int | None = None) -> None:
+        self.name = name
+        self._model, self._tokenizer_file = model, tokenizer
+        self._settings = checkpoints.settings_of(tokenizer.parent, max_length)
+        if self._settings.pooling not in POOLINGS:
+            raise InputError(f"{model} asks for pooling {self._settings.pooling!r}; known are {', '.join(POOLINGS)}.")
+        self._session = _session(model)
+        self._inputs = {node.name for node in self._session.get_inputs()}
+        self._output, self.dim = _hidden_state(self._session, model)
+        self._batch_tokens = 1 if _DYNAMIC_QUANTISATION in model.read_bytes() else BATCH_TOKENS
+        self._tokenizer = TextTokenizer.from_file(tokenizer, self._settings.max_length)
+        self.max_length = self._settings.max_length
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """See `Encoder.fingerprint`."""
+        return checkpoints.fingerprint(
+            [self._model, *self._model.parent.glob(f"{self._model.name}[._]data")],
+            {
+                "form": f"{self._output}, unit vectors",
+                "tokenizer": tokenizer_identity(self._tokenizer_file),
+                "max_length": self.max_length,
+                "pooling": self._settings.pooling,
+            },
+        )
+
+    def encode(self, texts: Sequence[str], kind: Kind) -> list[Encoded]:
+        """See `Encoder.encode`; queries and documents are encoded alike."""
+        tokens = self._tokenizer(texts)
+        results: dict[int, Encoded] = {}
+        for batch in batches([len(one.ids) for one in tokens], self._batch_tokens):
+            hidden = self._forward(pad([tokens[i] for i in batch], pad_id=0))
+            for row, i in enumerate(batch):
+                results[i] = encoded(hidden[row, : len(tokens[i].ids)], tokens[i], self._settings.pooling)
+        return [results[i] for i in range(len(texts))]
+
+    def offsets(self, text: str, kind: Kind) -> IntArray:
+        """See `Encoder.offsets`."""
+        return self._tokenizer([text])[0].offsets
+
+    def _forward(self, inputs: dict[str, Any]) -> FloatArray:
+        feed = {name: array for name, array in inputs.items() if name in self._inputs}
+        hidden: FloatArray = np.asarray(self._session.run([self._output], feed)[0], dtype=np.float32)
+        return hidden
+
+
+def _session(model: Path) -> Any:
+    runtime = checkpoints.require("onnxruntime", "onnx")
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        return runtime.InferenceSession(str(model), options, providers=runtime.get_available_providers())
+    except Exception as error:  # onnxruntime's own errors share no public base
+        raise InputError(f"{model} can't be loaded as an ONNX model: {str(error).partition(chr(10))[0]}") from error
+
+
+def _hidden_state(session: Any, model: Path) -> tuple[str, int]:
+    """Name and width of the (batch, tokens, dim) output. Raises InputError where the graph has none."""
+    outputs = [node for node in session.get_outputs() if len(node.shape or ()) == 3]
+    named = [node for node in outputs if node.name == HIDDEN_STATE] or outputs
+    if not named or not isinstance(named[0].shape[2], int):
+        shapes = ", ".join(f"{node.name} {node.shape}" for node in session.get_outputs())
+        raise InputError(
+            f"{model} has no output of shape (batch, tokens, dim) to take token vectors from, but {shapes}."
+        )
+    return named[0].name, named[0].shape[2]
