@@ -24,7 +24,7 @@ def require(module: str, extra: str) -> ModuleType:
         return importlib.import_module(module)
     except ImportError as error:
         raise MissingDependencyError(
-            f'this encoder needs {module}, which can\'t be imported: pip install "opensearch-multivector[{extra}]" ({error}).'
+            f'this encoder needs {module}, not importable ({error}): pip install "opensearch-multivector[{extra}]".'
         ) from error
 
 

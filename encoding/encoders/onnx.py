@@ -83,8 +83,10 @@ def _session(model: Path) -> Any:
     runtime = checkpoints.require("onnxruntime", "onnx")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
+    available = runtime.get_available_providers()
+    providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
     try:
-        return runtime.InferenceSession(str(model), options, providers=runtime.get_available_providers())
+        return runtime.InferenceSession(str(model), options, providers=providers)
     except Exception as error:  # onnxruntime's own errors share no public base
         raise InputError(f"{model} can't be loaded as an ONNX model: {str(error).partition(chr(10))[0]}") from error
 

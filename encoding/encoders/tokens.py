@@ -16,7 +16,7 @@ from opensearch_multivector.errors import InputError
 
 # Padded tokens per batch: enough to fill two to sixteen cores, small enough that attention stays within caches and RAM.
 BATCH_TOKENS = 8192
-# A text is tokenised in a prefix of this many characters per allowed token first: a 10 MB text costs no more than a page.
+# A prefix of this many characters per allowed token is tokenised first: a 10 MB text costs no more than a page.
 _CHARS_PER_TOKEN = 32
 
 

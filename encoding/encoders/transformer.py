@@ -124,7 +124,7 @@ class TransformerEncoder:
 
 
 def forward(model: Any, inputs: dict[str, Any], device: str) -> Any:
-    """Run a transformers model on `pad`'s arrays without gradients; returns its output object, tensors on ``device``."""
+    """Run a transformers model on `pad`'s arrays, without gradients; the output's tensors are on ``device``."""
     import torch
 
     if getattr(model.config, "type_vocab_size", 0) < 2:

@@ -1,0 +1,121 @@
+"""SLIM: token terms to one sparse document, query bounds over it, and the exact score (Li et al. 2023, section 3).
+
+A token is a sparse vector over the vocabulary. The exact score of query tokens q_i and document tokens d_j is the
+sparse MaxSim sum_i max_j sum_v q_i[v] d_j[v]. An inverted index can't hold tokens apart, so a document is stored as
+D[v] = max_j d_j[v], and a query scored against D bounds the exact score from above or, with one term a token, from
+below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opensearch_multivector.encoding.encoders.base import FloatArray, IntArray, TokenTerms
+
+Terms: TypeAlias = dict[str, float]
+
+# Lucene's FeatureField refuses weights below Float.MIN_NORMAL.
+_LEAST_WEIGHT = float(np.finfo(np.float32).tiny)
+
+_DOT_LEADER, _TWO_DOT_LEADER = "\u2024", "\u2025"
+_ESCAPES = {".": _DOT_LEADER, _DOT_LEADER: f"{_TWO_DOT_LEADER}1", _TWO_DOT_LEADER: f"{_TWO_DOT_LEADER}2"}
+_EMPTY = f"{_TWO_DOT_LEADER}0"
+_TRANSLATION = str.maketrans(_ESCAPES)
+
+
+def feature_name(term: str) -> str:
+    """A vocabulary term as a `rank_features` name, which may hold no '.' and may not be empty; inverse: `term_of`.
+
+    '.' becomes U+2024 (one dot leader); that character itself and U+2025 are written with U+2025 before a digit, so
+    that no two terms share a name.
+    """
+    return term.translate(_TRANSLATION) if term else _EMPTY
+
+
+def term_of(feature: str) -> str:
+    """The vocabulary term of a `feature_name`."""
+    if feature == _EMPTY:
+        return ""
+    # The dot leader stands only for '.' here; the escaped forms come back after it is gone.
+    return (
+        feature.replace(_DOT_LEADER, ".")
+        .replace(f"{_TWO_DOT_LEADER}1", _DOT_LEADER)
+        .replace(f"{_TWO_DOT_LEADER}2", _TWO_DOT_LEADER)
+    )
+
+
+def document_terms(terms: TokenTerms, vocabulary: Sequence[str], max_terms: int | None = None) -> Terms:
+    """What is stored of a document: per vocabulary term the largest weight over its tokens, D[v] = max_j d_j[v].
+
+    ``max_terms`` keeps the heaviest (of equal ones the lower id). Keys are `feature_name`s, heaviest first.
+    """
+    ids, groups, weights = _positive(terms)
+    heaviest = np.zeros(len(ids), dtype=np.float32)
+    np.maximum.at(heaviest, groups, weights)
+    return _named(ids, heaviest, vocabulary, max_terms)
+
+
+def upper_bound_terms(query: TokenTerms, vocabulary: Sequence[str]) -> Terms:
+    """Query weights sum_i q_i[v], whose dot product with D is at least the exact score (section 3.2)."""
+    ids, groups, weights = _positive(query)
+    sums = np.zeros(len(ids), dtype=np.float64)
+    np.add.at(sums, groups, weights)
+    return _named(ids, sums, vocabulary)
+
+
+def lower_bound_terms(query: TokenTerms, vocabulary: Sequence[str]) -> Terms:
+    """Each query token's heaviest term alone, summed: against D at most the exact score (section 3.2)."""
+    if query.weights.size == 0:
+        return {}
+    rows, first = np.arange(len(query.weights)), query.weights.argmax(axis=1)
+    heaviest = TokenTerms(ids=query.ids[rows, first][:, None], weights=query.weights[rows, first][:, None])
+    return upper_bound_terms(heaviest, vocabulary)
+
+
+def fused_terms(query: TokenTerms, vocabulary: Sequence[str], weight: float = 0.99) -> Terms:
+    """``weight`` x upper + (1 - ``weight``) x lower bound, one linear query for both (section 3.2).
+
+    .99 is Pyserini's ``fusion_weight``. Its lower bound adds only the text's last term; here each token's heaviest, as
+    in the paper.
+    """
+    upper, lower = upper_bound_terms(query, vocabulary), lower_bound_terms(query, vocabulary)
+    fused = {name: weight * value + (1 - weight) * lower.get(name, 0.0) for name, value in upper.items()}
+    return {name: value for name, value in fused.items() if value >= _LEAST_WEIGHT}
+
+
+def slim_score(query: TokenTerms, document: TokenTerms) -> float:
+    """The exact sparse MaxSim sum_i max_j sum_v q_i[v] d_j[v]; 0 where either side has no tokens."""
+    if query.weights.size == 0 or document.weights.size == 0:
+        return 0.0
+    vocabulary = np.unique(query.ids[query.weights > 0])
+    similarities = _dense(query, vocabulary) @ _dense(document, vocabulary).T
+    return float(similarities.max(axis=1).sum(dtype=np.float64))
+
+
+def _positive(terms: TokenTerms) -> tuple[IntArray, NDArray[np.intp], FloatArray]:
+    """Distinct ids (n,), and for each weight above zero the position of its id among them and the weight itself."""
+    kept = terms.weights >= _LEAST_WEIGHT
+    ids, groups = np.unique(terms.ids[kept], return_inverse=True)
+    return ids, groups.reshape(-1), terms.weights[kept]
+
+
+def _named(
+    ids: IntArray, weights: NDArray[np.floating[Any]], vocabulary: Sequence[str], limit: int | None = None
+) -> Terms:
+    order = np.argsort(-weights, kind="stable")[:limit]
+    return {feature_name(vocabulary[ids[i]]): float(weights[i]) for i in order}
+
+
+def _dense(terms: TokenTerms, vocabulary: IntArray) -> FloatArray:
+    """(n_tokens, len(vocabulary)): the tokens' weights at these sorted ids alone."""
+    matrix = np.zeros((len(terms.ids), len(vocabulary)), dtype=np.float32)
+    columns = np.searchsorted(vocabulary, terms.ids)
+    known = (terms.weights > 0) & (columns < len(vocabulary))
+    known[known] = vocabulary[columns[known]] == terms.ids[known]
+    rows, _ = np.nonzero(known)
+    matrix[rows, columns[known]] = terms.weights[known]
+    return matrix
