@@ -1,9 +1,118 @@
-"""`osmv search`."""
+"""`osmv search`: one query, its hits on the screen with the matched words highlighted."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from opensearch_multivector.queries.results import SearchResult
+
+_EXAMPLE = """
+Example:  osmv search "how do bees find their way home" --index articles
+
+          osmv search "bees" --index articles --first-stage bm25+dense --filter '{"term": {"year": 2024}}' --json
+
+Exit codes: 0 found, 1 nothing found, 2 bad options, 3 the cluster refuses, 4 another encoder or no such field.
+"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `osmv`."""
+    app.command("search", epilog=_EXAMPLE)(with_cluster(search))
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="What to search for.")],
+    cluster: Cluster,
+    index: Annotated[str, typer.Option(help="Index or alias to search.")],
+    field: Annotated[str, typer.Option(help="Multi-vector field.")] = "mv",
+    first_stage: Annotated[
+        str, typer.Option(help="bm25, dense, slim, slim-fused, or several joined by + (fused by RRF).")
+    ] = "dense",
+    rerank: Annotated[str, typer.Option(help="client, painless, or none.")] = "client",
+    size: Annotated[int, typer.Option(help="Hits to show.")] = 10,
+    offset: Annotated[int, typer.Option(help="Hits to pass over first (paging).")] = 0,
+    window_size: Annotated[int, typer.Option(help="Candidates that the first stage hands to the rerank.")] = 100,
+    filter_: Annotated[str | None, typer.Option("--filter", help="An OpenSearch query clause, as JSON.")] = None,
+    source: Annotated[str | None, typer.Option(help="Fields to return, by commas; default all.")] = None,
+    routing: Annotated[str | None, typer.Option(help="Routing value.")] = None,
+    min_score: Annotated[float | None, typer.Option(help="Leave out hits below this final score.")] = None,
+    explain: Annotated[bool, typer.Option(help="Show which document token each query token matched.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Search an index: a first stage in OpenSearch, then late interaction over its candidates."""
+    from opensearch_multivector.queries.searcher import Searcher
+
+    searcher = Searcher(cluster.connect(), index, field=field)
+    result = searcher.search(
+        query,
+        first_stage=first_stage,
+        rerank=None if rerank == "none" else rerank,
+        size=size,
+        offset=offset,
+        window_size=window_size,
+        filter=_clause(filter_),
+        source=source.split(",") if source else True,
+        routing=routing,
+        min_score=min_score,
+        explain=explain or not json_,
+    )
+    if json_:
+        print(json.dumps(asdict(result), ensure_ascii=False))
+    else:
+        print_hits(result, searcher.spec.text_of, first=offset + 1, explain=explain)
+    if not result.hits:
+        raise typer.Exit(1)
+
+
+def _clause(text: str | None) -> dict[str, Any] | None:
+    from opensearch_multivector.errors import InputError
+
+    if text is None:
+        return None
+    try:
+        clause = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(f"--filter is not JSON: {error}") from error
+    if not isinstance(clause, dict):
+        raise InputError('--filter must be a JSON object, such as {"term": {"lang": "en"}}')
+    return clause
+
+
+def print_hits(
+    result: SearchResult, text_of: Callable[[dict[str, Any]], str], first: int = 1, explain: bool = False
+) -> None:
+    """Print hits with the matched words highlighted, then counts and times."""
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.text import Text
+
+    from opensearch_multivector.cli.highlight import highlighted
+
+    console = Console(highlight=False)
+    for rank, hit in enumerate(result.hits, start=first):
+        console.print(f"[bold]{rank:>3}.[/bold] {escape(hit.doc_id)}  [dim]{hit.score:.3f}[/dim]")
+        snippet = highlighted(text_of(hit.source), hit.matches or ())
+        if snippet.plain.strip():
+            console.print(Text.assemble("     ", snippet))
+        for match in hit.matches or () if explain else ():
+            if match.query_span is not None:
+                console.print(
+                    f"       [cyan]{escape(match.query_token):>16}[/cyan] → {escape(match.document_token):<16} "
+                    f"[dim]{match.similarity:+.3f}[/dim]"
+                )
+    if not result.hits:
+        console.print("Nothing was found.")
+    times = ", ".join(f"{stage} {value:.0f} ms" for stage, value in result.timings.items())
+    console.print(f"[dim]{result.candidates} candidates, {times}[/dim]")
+    if result.skipped:
+        some = "; ".join(f"{doc_id}: {reason}" for doc_id, reason in list(result.skipped.items())[:3])
+        console.print(f"[yellow]{len(result.skipped)} candidates left out: {escape(some)}[/yellow]")

@@ -18,7 +18,7 @@ from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.errors import BlobError, MismatchError
 
 # Vectors scored by one matrix product: enough to keep BLAS busy, small enough to stay in the cache and bound memory.
-_BLOCK_VECTORS = 2048
+BLOCK_VECTORS = 2048
 
 
 def maxsim(query: FloatArray, document: FloatArray) -> float:
@@ -53,7 +53,9 @@ def sum_of_maxima(similarities: FloatArray, counts: Sequence[int]) -> FloatArray
     return scores
 
 
-def maxsim_blobs(query: FloatArray, blobs: Sequence[bytes]) -> tuple[FloatArray, dict[int, BlobError]]:
+def maxsim_blobs(
+    query: FloatArray, blobs: Sequence[bytes], block_vectors: int = BLOCK_VECTORS
+) -> tuple[FloatArray, dict[int, BlobError]]:
     """Scores of stored documents, straight from their blobs (codecs may differ from document to document).
 
     ``query``: (n_query, dim) float32. Returns the scores, (len(blobs),) float32, NaN for a blob that can't be read, and
@@ -84,7 +86,7 @@ def maxsim_blobs(query: FloatArray, blobs: Sequence[bytes]) -> tuple[FloatArray,
                 f"the query's vectors have {query.shape[1]} dimensions, the stored ones {blob.dim}: "
                 "search with the encoder that made the index"
             )
-        if codec is not block_codec or block_size + blob.count > _BLOCK_VECTORS:
+        if codec is not block_codec or block_size + blob.count > block_vectors:
             flush()
             block_codec = codec
         block.append((position, blob))

@@ -1,0 +1,82 @@
+"""A small index of random vectors on the real node, for tests that compare the query layer with plain NumPy."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.encoding.codecs import encode_blob
+from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
+from opensearch_multivector.plugin.mapping import index_body
+from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
+
+DIM = 16
+TERMS = [f"term{i}" for i in range(12)]
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    return (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+
+
+@dataclass
+class SmallIndex:
+    """Documents as arrays beside the index that holds them."""
+
+    client: OpenSearch
+    name: str
+    spec: FieldSpec
+    vectors: dict[str, np.ndarray] = field(default_factory=dict)
+    terms: dict[str, dict[str, float]] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+
+    def put(self, rng: np.random.Generator, doc_ids: list[str]) -> None:
+        """Add or change documents; each shares some direction with its fellows, so similarities are mostly positive."""
+        lines: list[dict[str, Any]] = []
+        for doc_id in doc_ids:
+            self.vectors[doc_id] = unit(rng.normal(size=(int(rng.integers(1, 9)), DIM)) + 0.7)
+            chosen = rng.choice(TERMS, size=5, replace=False)
+            self.terms[doc_id] = {term: float(rng.uniform(0.1, 3)) for term in chosen}
+            self.groups[doc_id] = "even" if len(self.groups) % 2 == 0 else "odd"
+            lines += [{"index": {"_index": self.name, "_id": doc_id}}, self.body(doc_id)]
+        response = self.client.bulk(body=lines, params={"refresh": "true"})
+        assert not response["errors"], response
+
+    def body(self, doc_id: str) -> dict[str, Any]:
+        vectors = self.vectors[doc_id]
+        blob = base64.b64encode(encode_blob(vectors, self.spec.codec)).decode()
+        return {
+            "title": doc_id,
+            "text": " ".join(self.terms[doc_id]),
+            "group": self.groups[doc_id],
+            self.spec.sub("vectors"): blob,
+            self.spec.sub("dense"): unit(vectors.mean(axis=0)).tolist(),
+            self.spec.sub("slim"): self.terms[doc_id],
+            self.spec.sub("floats"): vectors.tolist(),
+        }
+
+
+def make_index(client: OpenSearch, name: str, count: int = 60, codec: str = "f32", shards: int = 2) -> SmallIndex:
+    ready = EncoderRef(READY_VECTORS, "none")
+    spec = FieldSpec("mv", DIM, codec, ready, terms=ready, has_floats=True)
+    body = index_body(spec, shards=shards)
+    body["mappings"]["properties"]["group"] = {"type": "keyword"}
+    client.indices.create(index=name, body=body)
+    small = SmallIndex(client, name, spec)
+    small.put(np.random.default_rng(7), [f"d{i:03}" for i in range(count)])
+    return small
+
+
+def make_query(seed: int = 1, n_tokens: int = 5) -> EncodedQuery:
+    rng = np.random.default_rng(seed)
+    vectors = unit(rng.normal(size=(n_tokens, DIM)) + 0.7)
+    weights = {term: float(rng.uniform(0.1, 2)) for term in rng.choice(TERMS, size=4, replace=False)}
+    return EncodedQuery(
+        text=" ".join(weights),
+        vectors=vectors,
+        pooled=unit(vectors.mean(axis=0)),
+        terms=QueryTerms(upper=weights, fused={term: weight * 1.01 for term, weight in weights.items()}),
+    )
