@@ -33,6 +33,12 @@ class MissingDependencyError(OsmvError):
     exit_code = 5
 
 
+class NodeError(OsmvError):
+    """The local node can't be fetched, assembled, started or stopped; the message gives the reason."""
+
+    exit_code = 7
+
+
 class BlobError(OsmvError):
     """A stored codec blob is cut, altered or of an unknown version.
 
