@@ -1,0 +1,161 @@
+"""`_bulk` requests: built, sent with back-off, and read item by item. Only what was refused is sent again."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
+from opensearchpy.exceptions import OpenSearchException, SSLError, TransportError
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, stop_when_event_set, wait_random_exponential
+from tenacity.nap import sleep_using_event
+
+from opensearch_multivector.errors import ClusterError
+from opensearch_multivector.indexing.versions import VERSION_TYPE, explain_conflict, version_of
+from opensearch_multivector.plugin.cluster_errors import describe
+
+_BUSY = frozenset({429, 502, 503, 504})
+_TOO_LARGE_OR_BAD = frozenset({400, 413})
+_BLOCKED = frozenset({401, 403})
+_CONFLICT = 409
+_NOT_FOUND = 404
+
+
+@dataclass(frozen=True, slots=True)
+class BulkItem:
+    """A document on its way: ``body`` is one JSON object without a newline."""
+
+    line: int
+    doc_id: str
+    body: bytes
+
+    def action(self, epoch: int) -> bytes:
+        """The action line that goes before the body."""
+        meta = {"_id": self.doc_id, "version": version_of(epoch, self.line), "version_type": VERSION_TYPE}
+        return json.dumps({"index": meta}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of an item, for good: indexed (``reason`` None) or refused."""
+
+    item: BulkItem
+    reason: str | None = None
+
+
+class _BusyError(Exception):
+    """The cluster did not take something now, but may later."""
+
+
+def bulk_body(items: Sequence[BulkItem], epoch: int) -> bytes:
+    """The body of a `_bulk` request."""
+    return b"".join(part for item in items for part in (item.action(epoch), b"\n", item.body, b"\n"))
+
+
+def read_response(
+    items: Sequence[BulkItem], response: dict[str, Any], epoch: int
+) -> tuple[list[Result], list[BulkItem], str]:
+    """Results, the items to send again, and why the last of those was put off.
+
+    Raises ClusterError on what no repetition would mend and what is no document's fault.
+    """
+    results: list[Result] = []
+    again: list[BulkItem] = []
+    busy = ""
+    for item, answer in zip(items, response["items"], strict=True):
+        ((_, outcome),) = answer.items()
+        status = outcome["status"]
+        if status < 300:
+            results.append(Result(item))
+            continue
+        reason = _reason(outcome["error"])
+        if status in _BUSY:
+            again.append(item)
+            busy = reason
+        elif status == _CONFLICT:
+            results.append(Result(item, explain_conflict(reason, epoch)))
+        elif status in _BLOCKED or status == _NOT_FOUND:
+            raise ClusterError(f"the cluster refuses to write (status {status}): {reason}")
+        else:
+            results.append(Result(item, reason))
+    return results, again, busy
+
+
+class BulkSender:
+    """Sends batches; safe to use from several threads.
+
+    ``patience``: seconds for which a batch is tried again while the cluster is busy or out of reach, with exponential
+    back-off. ``stop``: once set, no further waiting. Items may be sent twice where an answer gets lost: their versions
+    make that harmless.
+    """
+
+    def __init__(
+        self, client: OpenSearch, index: str, epoch: int, *, patience: float = 300, stop: threading.Event
+    ) -> None:
+        self._client = client
+        self._index = index
+        self._epoch = epoch
+        self._patience = patience
+        self._stop = stop
+
+    def send(self, items: Sequence[BulkItem]) -> list[Result]:
+        """Send until each item is indexed or refused for good. Raises ClusterError when patience runs out."""
+        results: list[Result] = []
+        waiting = list(items)
+        retrying = Retrying(
+            stop=stop_after_delay(self._patience) | stop_when_event_set(self._stop),
+            wait=wait_random_exponential(multiplier=0.2, max=15),
+            sleep=sleep_using_event(self._stop),
+            retry=retry_if_exception_type(_BusyError),
+            reraise=True,
+        )
+        try:
+            for attempt in retrying:
+                with attempt:
+                    done, waiting, busy = self._try(waiting)
+                    results += done
+                    if waiting:
+                        raise _BusyError(busy)
+        except _BusyError as error:
+            raise ClusterError(
+                f"the cluster has not taken {len(waiting)} documents in {self._patience:.0f} s: {error}"
+            ) from None
+        return results
+
+    def _try(self, items: list[BulkItem]) -> tuple[list[Result], list[BulkItem], str]:
+        body = bulk_body(items, self._epoch)
+        try:
+            response = self._client.bulk(body=body, index=self._index)
+        except SSLError as error:
+            raise ClusterError(describe(error)) from error
+        except OpenSearchConnectionError as error:
+            return [], items, describe(error)
+        except TransportError as error:
+            if error.status_code in _BUSY:
+                return [], items, describe(error)
+            if error.status_code not in _TOO_LARGE_OR_BAD:
+                raise ClusterError(describe(error)) from error
+            if len(items) == 1:
+                return [Result(items[0], f"{describe(error)} ({len(body):,} bytes)")], [], ""
+            # One document among them is the cause: halving finds it, and makes what was too large small enough.
+            middle = len(items) // 2
+            first, second = self._try(items[:middle]), self._try(items[middle:])
+            return first[0] + second[0], first[1] + second[1], first[2] or second[2]
+        except OpenSearchException as error:
+            raise ClusterError(describe(error)) from error
+        return read_response(items, response, self._epoch)
+
+
+def _reason(error: dict[str, Any]) -> str:
+    """OpenSearch's reason with its innermost cause, where the field at fault is named."""
+    reason = str(error.get("reason") or error.get("type"))
+    cause = error.get("caused_by")
+    while cause:
+        inner, cause = str(cause.get("reason") or cause.get("type")), cause.get("caused_by")
+        if inner not in reason:
+            reason += f": {inner}"
+    return reason

@@ -1,0 +1,21 @@
+"""A BEIR folder: its `corpus.jsonl`, plain or gzip, with `_id`, `title`, `text` and whatever else a line holds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from opensearch_multivector.errors import InputError
+from opensearch_multivector.indexing.readers.base import VectorStore
+from opensearch_multivector.indexing.readers.jsonl import JsonlReader
+from opensearch_multivector.indexing.records import Layout
+
+_NAMES = ("corpus.jsonl", "corpus.jsonl.gz")
+
+
+def beir_reader(folder: Path, layout: Layout, store: VectorStore | None = None) -> JsonlReader:
+    """The reader of a BEIR folder's corpus. Raises InputError where there is none."""
+    path = next((folder / name for name in _NAMES if (folder / name).is_file()), None)
+    if path is None:
+        raise InputError(f"{folder} is no BEIR folder: it has neither {' nor '.join(_NAMES)}")
+    return JsonlReader(path, replace(layout, id_field=layout.id_field or "_id"), store)

@@ -1,0 +1,73 @@
+"""The index to fill: made where it is absent, checked against the run where it is there."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.errors import MismatchError
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import EncoderRef, FieldSpec
+from opensearch_multivector.plugin.mapping import index_body, index_exists, read_spec
+
+
+def existing_spec(client: OpenSearch, index: str, field: str) -> FieldSpec | None:
+    """The multi-vector field of an index; None where the index is absent.
+
+    Raises MismatchError where the index has no such field.
+    """
+    if not index_exists(client, index):
+        return None
+    try:
+        return read_spec(client, index, field)
+    except MismatchError as error:
+        raise MismatchError(
+            f"{error}: `osmv index` fills indices that it made itself, so give another --index or --field"
+        ) from None
+
+
+def make_index(
+    client: OpenSearch, index: str, spec: FieldSpec, *, shards: int, replicas: int, analyzer: str = "english"
+) -> None:
+    """Create the index with the field."""
+    with cluster_errors():
+        client.indices.create(index=index, body=index_body(spec, shards=shards, replicas=replicas, analyzer=analyzer))
+
+
+def index_uuid(client: OpenSearch, index: str) -> str:
+    """What tells this index from another that had or will have its name; of all indices behind an alias together."""
+    with cluster_errors():
+        settings = client.indices.get_settings(index=index, name="index.uuid")
+    return ",".join(sorted(body["settings"]["index"]["uuid"] for body in settings.values()))
+
+
+def check_match(index: str, wanted: FieldSpec, found: FieldSpec) -> None:
+    """Raise MismatchError, naming each difference, where a run does not fit the index it is to fill."""
+    pairs = {
+        "encoder": (_name(found.vectors), _name(wanted.vectors)),
+        "dimension": (found.dim, wanted.dim),
+        "codec": (found.codec, wanted.codec),
+        "term encoder": (_name(found.terms), _name(wanted.terms)),
+        "text fields": (", ".join(found.text_fields), ", ".join(wanted.text_fields)),
+        "stored floats": (_yes(found.has_floats), _yes(wanted.has_floats)),
+    }
+    differences = [f"{what} {there!s}, this run {here!s}" for what, (there, here) in pairs.items() if there != here]
+    if differences:
+        raise MismatchError(
+            f"index {index!r} was made with {'; '.join(differences)}: use what the index was made with, or give "
+            "another --index"
+        )
+
+
+def as_in(found: FieldSpec, wanted: FieldSpec) -> FieldSpec:
+    """The wanted field, with what a run does not choose taken from the index."""
+    return replace(wanted, has_dense=found.has_dense)
+
+
+def _name(encoder: EncoderRef | None) -> str:
+    return f"{encoder.name} (fingerprint {encoder.fingerprint or 'none'})" if encoder else "none"
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

@@ -1,0 +1,217 @@
+"""Fill an index with documents: the function that the `osmv index` command and programs call."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.encoding.codecs import DEFAULT_CODEC, codec_named
+from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.errors import InputError, OsmvError
+from opensearch_multivector.indexing import target
+from opensearch_multivector.indexing.bulk import BulkSender
+from opensearch_multivector.indexing.checkpoints import Checkpoint, CheckpointStore
+from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
+from opensearch_multivector.indexing.ledger import Mark
+from opensearch_multivector.indexing.readers import Documents, Entry, Reader, open_reader
+from opensearch_multivector.indexing.records import Layout, RejectedError
+from opensearch_multivector.indexing.run import IndexRun, Limits, Progress
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import DEFAULT_FIELD, READY_VECTORS, EncoderRef, FieldSpec
+
+_LOOK_AT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSummary:
+    """What a run did: ``read == indexed + rejected``.
+
+    ``read``, ``indexed``, ``rejected``, ``truncated`` and ``vector_bytes`` (size of the stored blobs) count from the
+    first line, also where the run was interrupted and resumed: ``resumed_from`` is the last line that was done before
+    (0: none). ``seconds``, ``docs_per_second`` and ``bytes_sent`` are of this call alone. ``rejections``: the first
+    few of this call; all are in ``dead_letters`` (None: there are none). ``interrupted``: stopped before the end.
+    """
+
+    index: str
+    source: str
+    read: int
+    indexed: int
+    rejected: int
+    truncated: int
+    vector_bytes: int
+    resumed_from: int
+    seconds: float
+    docs_per_second: float
+    bytes_sent: int
+    dead_letters: str | None
+    rejections: tuple[Rejection, ...] = ()
+    interrupted: bool = False
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `osmv index --json` prints it."""
+        return asdict(self)
+
+
+def index_documents(
+    client: OpenSearch,
+    index: str,
+    documents: Documents,
+    *,
+    encoder: Encoder | None,
+    term_encoder: TermEncoder | None = None,
+    codec: str = DEFAULT_CODEC,
+    field: str = DEFAULT_FIELD,
+    layout: Layout | None = None,
+    vectors: Path | None = None,
+    shards: int = 1,
+    replicas: int = 0,
+    store_floats: bool = False,
+    dead_letters: Path | None = None,
+    restart: bool = False,
+    limits: Limits | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    message: Callable[[str], None] = lambda _: None,
+    stop: threading.Event | None = None,
+) -> IndexSummary:
+    """Index documents with their token vectors; a run that was interrupted goes on where it stood.
+
+    ``documents``: a BEIR folder, a JSONL (plain or gzip), Parquet, `.npz` or `.npy` file, ``"-"`` for JSON lines on
+    standard input, or mappings. ``encoder`` None: they bring token vectors, in the layout's ``vectors_field`` or in the
+    file ``vectors``. The index is made where it is absent (``shards``, ``replicas``). Bad documents are left out and
+    written to ``dead_letters`` (default `INDEX.dead.jsonl`). ``message`` gets sentences for people; ``stop``, once set,
+    ends the run early and in order.
+
+    Raises InputError on unusable options or input, MismatchError where the index is of another encoder, dimension or
+    codec, ClusterError where the cluster gives up.
+    """
+    codec_named(codec)
+    layout = replace(layout or Layout(), field=field, ready=encoder is None)
+    limits = limits or Limits()
+    stop = stop or threading.Event()
+    reader = open_reader(documents, layout, vectors)
+    if reader.ready and encoder is not None:
+        raise InputError("these documents bring their token vectors: index them without an encoder")
+    found = target.existing_spec(client, index, field)
+    entries = reader.entries()
+    dim = encoder.dim if encoder else found.dim if found else None
+    if dim is None:
+        dim, entries = _look_ahead(reader, entries)
+    spec = FieldSpec(
+        field=field,
+        dim=dim,
+        codec=codec,
+        vectors=EncoderRef(encoder.name, encoder.fingerprint) if encoder else EncoderRef(READY_VECTORS, "none"),
+        terms=EncoderRef(term_encoder.name, term_encoder.fingerprint) if term_encoder else None,
+        text_fields=layout.text_fields,
+        has_floats=store_floats,
+    )
+    if found:
+        spec = replace(spec, has_dense=found.has_dense)
+        target.check_match(index, spec, found)
+    else:
+        target.make_index(client, index, spec, shards=shards, replicas=replicas)
+
+    store = CheckpointStore(client, index, target.index_uuid(client, index), reader.name)
+    letters = str((dead_letters or Path(f"{index}.dead.jsonl")).resolve())
+    if letters == reader.name:
+        raise InputError(f"{letters} can't be the input and the dead letters at once: pass --dead-letters")
+    checkpoint = None if restart else store.claim()
+    if checkpoint:
+        checkpoint, entries = _resume(reader, entries, checkpoint, message)
+    if checkpoint and dead_letters and checkpoint.dead_letters != letters:
+        raise InputError(
+            f"the interrupted run writes its dead letters to {checkpoint.dead_letters}: leave --dead-letters away, "
+            "or start over with --restart"
+        )
+    checkpoint = checkpoint or store.begin(reader.seed, letters)
+    resumed = checkpoint.counts
+    run = IndexRun(
+        reader,
+        spec,
+        (encoder, term_encoder),
+        BulkSender(client, index, checkpoint.epoch, patience=limits.patience, stop=stop),
+        checkpoint,
+        store,
+        DeadLetters(Path(checkpoint.dead_letters), checkpoint.mark.line),
+        limits=limits,
+        progress=progress,
+        stopped=stop.is_set,
+    )
+    started = time.monotonic()
+    try:
+        finished = run.run(entries)
+    except OsmvError as error:
+        done = f"{run.counts.read:,} documents are done, the same command goes on from there"
+        raise type(error)(f"{str(error).rstrip('.')} ({done})") from error
+    with cluster_errors():
+        client.indices.refresh(index=index)
+    seconds = time.monotonic() - started
+    counts = run.counts
+    return IndexSummary(
+        index=index,
+        source=reader.name,
+        read=counts.read,
+        indexed=counts.indexed,
+        rejected=counts.rejected,
+        truncated=counts.truncated,
+        vector_bytes=counts.vector_bytes,
+        resumed_from=checkpoint.mark.line,
+        seconds=round(seconds, 3),
+        docs_per_second=round((counts.read - resumed.read) / max(seconds, 1e-3), 1),
+        bytes_sent=run.bytes_sent,
+        dead_letters=checkpoint.dead_letters if counts.rejected else None,
+        rejections=tuple(run.rejections),
+        interrupted=not finished,
+    )
+
+
+def _look_ahead(reader: Reader, entries: Iterator[Entry]) -> tuple[int, Iterator[Entry]]:
+    """The commonest dimension among the first ready vectors, and the entries as if none had been read."""
+    head = list(islice(entries, _LOOK_AT))
+    dims: Counter[int] = Counter()
+    first_reason = "there are no documents"
+    for entry in reversed(head):
+        try:
+            record = reader.parse(entry)
+        except RejectedError as rejected:
+            first_reason = f"line {entry.line}: {rejected.reason}"
+            continue
+        if record.vectors is not None:
+            dims[record.vectors.shape[1]] += 1
+    if not dims:
+        raise InputError(f"{reader.name} has no token vectors at its beginning ({first_reason})")
+    return dims.most_common(1)[0][0], chain(head, entries)
+
+
+def _resume(
+    reader: Reader, entries: Iterator[Entry], checkpoint: Checkpoint, message: Callable[[str], None]
+) -> tuple[Checkpoint | None, Iterator[Entry]]:
+    """Entries beyond the checkpoint's; or all of them and no checkpoint, where the input is not what it was."""
+    if _passed(reader, entries, checkpoint.mark):
+        message(f"going on with the interrupted run of {reader.name} after line {checkpoint.mark.line:,}")
+        return checkpoint, entries
+    if not reader.rewindable:
+        raise InputError(
+            f"{reader.name} differs from what the interrupted run had read, and part of it is consumed: give it again "
+            "with --restart"
+        )
+    message(f"{reader.name} or the options have changed since the interrupted run: starting at the first line")
+    return None, reader.entries()
+
+
+def _passed(reader: Reader, entries: Iterator[Entry], mark: Mark) -> bool:
+    """Read up to the mark; whether the input up to there is the same as then."""
+    if mark.line == 0:
+        return mark.digest == reader.seed
+    for entry in entries:
+        if entry.line >= mark.line:
+            return entry.line == mark.line and entry.digest == mark.digest
+    return False
