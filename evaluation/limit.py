@@ -34,9 +34,9 @@ def generate_limit(
     Raises InputError where the numbers can't be met.
     """
     subjects, attributes = _words("limit_subjects.txt"), _words("limit_attributes.txt")
-    pairs = list(combinations(range(n_documents), 2))
     if not 2 <= n_documents <= len(subjects):
         raise InputError(f"n_documents is {n_documents}; it must be 2 to {len(subjects)}, the subjects there are.")
+    pairs = list(combinations(range(n_documents), 2))
     if not 1 <= n_queries <= min(len(pairs), len(attributes)):
         raise InputError(
             f"n_queries is {n_queries}; {n_documents} documents have {len(pairs)} pairs and there are "

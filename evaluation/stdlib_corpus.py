@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import sysconfig
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from inspect import cleandoc
@@ -81,7 +82,8 @@ def _docstrings(library: Path) -> Iterator[Docstring]:
         if not parts or any(part.startswith("_") or part in SKIPPED for part in parts):
             continue
         try:
-            tree = ast.parse(source.read_bytes())
+            with warnings.catch_warnings(action="ignore"):  # of escapes in others' strings
+                tree = ast.parse(source.read_bytes())
         except (SyntaxError, ValueError):
             continue  # deliberately broken files ship with some distributions
         module = ".".join(parts)
