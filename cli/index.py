@@ -1,9 +1,198 @@
-"""`osmv index`."""
+"""`osmv index`: documents into an index, with their token vectors."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
+
+if TYPE_CHECKING:
+    from opensearch_multivector.indexing import IndexSummary, Progress
+
+_EXAMPLE = """
+Examples:  osmv index scifact/ --index papers
+
+           zcat shop.jsonl.gz | osmv index - --index shop --id-field sku --text-field description --title-field name
+
+           osmv index passages.jsonl --vectors tokens.npz --index passages
+
+A run that was interrupted goes on where it stood when the same command is given again. Bad documents are left out and
+written to the dead letters with line number and reason.
+
+Exit codes: 0 all indexed, 1 some rejected, 2 bad options or input, 3 the cluster gives up, 4 the index is of another
+encoder, dimension or codec, 130 interrupted.
+"""
+_INTERRUPTED = 130
+_REJECTIONS_SHOWN = 5
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `osmv`."""
+    app.command("index", epilog=_EXAMPLE)(with_cluster(index))
+
+
+def index(
+    documents: Annotated[
+        str,
+        typer.Argument(
+            metavar="DOCS",
+            help="BEIR folder, .jsonl (plain or gzip), .parquet, .npz, .npy, or - for JSON lines on standard input.",
+        ),
+    ],
+    cluster: Cluster,
+    index: Annotated[str, typer.Option(help="Index to fill; made where it is absent.")],
+    encoder: Annotated[
+        str | None, typer.Option(help="Token-vector encoder (name or path); none: documents bring their vectors.")
+    ] = None,
+    terms: Annotated[str | None, typer.Option(help="SLIM term encoder (name or path), or none.")] = None,
+    codec: Annotated[str | None, typer.Option(help="How vectors are stored: int8 (default), f16 or f32.")] = None,
+    field: Annotated[str, typer.Option(help="Multi-vector field.")] = "mv",
+    vectors: Annotated[
+        Path | None, typer.Option(help="Ready token vectors: .npz by document id, .npy by position.")
+    ] = None,
+    id_field: Annotated[str | None, typer.Option(help="Field of the id; default _id, else id.")] = None,
+    text_field: Annotated[str | None, typer.Option(help="Field of the text; default text.")] = None,
+    title_field: Annotated[str | None, typer.Option(help="Field of the title; default title.")] = None,
+    vectors_field: Annotated[str, typer.Option(help="Field of ready token vectors.")] = "vectors",
+    shards: Annotated[int, typer.Option(min=1, help="Primary shards of a new index.")] = 1,
+    replicas: Annotated[int, typer.Option(min=0, help="Replicas of a new index.")] = 0,
+    store_floats: Annotated[
+        bool | None,
+        typer.Option("--store-floats/--no-store-floats", help="Keep raw vectors in _source, for --rerank painless."),
+    ] = None,
+    batch: Annotated[int, typer.Option(min=1, help="Texts encoded together.")] = 64,
+    max_record_mb: Annotated[float, typer.Option(min=0.001, help="Largest record taken, in MB.")] = 5.0,
+    dead_letters: Annotated[
+        Path | None, typer.Option(help="File for rejected documents; default INDEX.dead.jsonl.")
+    ] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Encode documents and index them; resumable, also after kill -9."""
+    from opensearch_multivector.indexing import Layout, Limits, choose, index_documents
+
+    client = cluster.connect()
+    layout = Layout(
+        id_field=id_field, vectors_field=vectors_field, field=field, max_bytes=round(max_record_mb * 1_000_000)
+    )
+    chosen = choose(
+        client,
+        index,
+        documents,
+        encoder=encoder,
+        terms=terms,
+        codec=codec,
+        store_floats=store_floats,
+        title_field=title_field,
+        text_field=text_field,
+        layout=layout,
+        vectors=vectors,
+        message=_say,
+    )
+    with _stop_on_interrupt() as stop, _bar() as progress:
+        summary = index_documents(
+            client,
+            index,
+            documents,
+            encoder=chosen.encoder,
+            term_encoder=chosen.term_encoder,
+            codec=chosen.codec,
+            field=field,
+            layout=chosen.layout,
+            vectors=vectors,
+            shards=shards,
+            replicas=replicas,
+            store_floats=chosen.store_floats,
+            dead_letters=dead_letters,
+            restart=restart,
+            limits=Limits(batch=batch),
+            progress=progress,
+            message=_say,
+            stop=stop,
+        )
+    if json_:
+        print(json.dumps(summary.to_dict()))
+    else:
+        _print_summary(summary)
+    if summary.interrupted:
+        _say(f"interrupted after {summary.read:,} documents; the same command goes on from there")
+        raise typer.Exit(_INTERRUPTED)
+    raise typer.Exit(1 if summary.rejected else 0)
+
+
+def _print_summary(summary: IndexSummary) -> None:
+    resumed = f" (resumed after line {summary.resumed_from:,})" if summary.resumed_from else ""
+    print(f"{summary.read:,} read = {summary.indexed:,} indexed + {summary.rejected:,} rejected{resumed}")
+    if summary.truncated:
+        print(f"{summary.truncated:,} texts were longer than the encoder takes and were cut")
+    per_document = summary.vector_bytes / max(summary.indexed, 1)
+    print(
+        f"{summary.seconds:.1f} s, {summary.docs_per_second:,.1f} documents/s, {summary.bytes_sent / 1e6:,.1f} MB sent"
+    )
+    print(f"{per_document:,.0f} bytes of token vectors a document")
+    for rejection in summary.rejections[:_REJECTIONS_SHOWN]:
+        print(f"rejected: {rejection}")
+    if summary.dead_letters:
+        print(f"all rejected documents: {summary.dead_letters}")
+
+
+def _say(text: str) -> None:
+    print(f"osmv: {text}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _stop_on_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C ends the run in order; a second one at once."""
+    stop = threading.Event()
+
+    def on_interrupt(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        _say("stopping: waiting for what is in flight (Ctrl-C again to stop at once)")
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    """A progress bar on stderr: share of the input, documents, rate, time left."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        TextColumn("indexing"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[documents]:,} documents, {task.fields[rate]:,.0f}/s"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+    )
+    with bar:
+        task = bar.add_task("", total=None, documents=0, rate=0.0)
+        first: list[int] = []
+
+        def show(progress: Progress) -> None:
+            if not first:
+                first.append(progress.counts.read)
+                bar.reset(task, total=progress.size, completed=progress.consumed)
+            elapsed = bar.tasks[0].elapsed or 0.0
+            rate = (progress.counts.read - first[0]) / elapsed if elapsed else 0.0
+            bar.update(task, completed=progress.consumed, documents=progress.counts.read, rate=rate)
+
+        yield show

@@ -1,7 +1,8 @@
 """Readers, what a document becomes, the resumable bulk writer."""
 
+from opensearch_multivector.indexing.choices import Choices, choose
 from opensearch_multivector.indexing.records import Layout
 from opensearch_multivector.indexing.run import Limits, Progress
 from opensearch_multivector.indexing.writer import IndexSummary, index_documents
 
-__all__ = ["IndexSummary", "Layout", "Limits", "Progress", "index_documents"]
+__all__ = ["Choices", "IndexSummary", "Layout", "Limits", "Progress", "choose", "index_documents"]

@@ -41,7 +41,7 @@ class Limits:
     bulk_documents: int = 500
     in_flight: int = 2
     open_lines: int = 20_000
-    checkpoint_seconds: float = 2.0
+    checkpoint_seconds: float = 1.0
     checkpoint_lines: int = 2_000
     patience: float = 300.0
 
@@ -116,6 +116,7 @@ class IndexRun:
         Whatever ends it, what is in flight is waited for and the checkpoint written, so that a later run goes on from
         there. Raises ClusterError and InputError.
         """
+        self._report()
         try:
             finished = self._consume(entries)
             if not finished:
@@ -199,6 +200,9 @@ class IndexRun:
         for future in done:
             for result in future.result():
                 self._close(result.item.doc_id, result.reason)
+        self._report()
+
+    def _report(self) -> None:
         self._progress(Progress(self._ledger.mark.consumed, self._reader.size, self._ledger.counts))
 
     def _drain(self) -> None:
