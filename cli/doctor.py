@@ -1,9 +1,106 @@
-"""`osmv doctor`."""
+"""`osmv doctor`: what the cluster can do, and what is missing."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_multivector.plugin.diagnosis import Check
+
+_EXAMPLE = """
+Example:  osmv doctor --index articles
+
+Exit codes: 0 all that is needed is there, 1 something needed is missing, 3 no cluster answers or it refuses the user.
+"""
+_COLOURS = {"ok": "green", "missing": "bold red", "warning": "yellow", "unknown": "yellow", "absent": "dim"}
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `osmv`."""
+    app.command("doctor", epilog=_EXAMPLE)(with_cluster(doctor))
+
+
+def doctor(
+    cluster: Cluster,
+    index: Annotated[str | None, typer.Option(help="Look at this index's multi-vector fields, too.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
+) -> None:
+    """Say what the cluster can do for multi-vector search, what is missing and how to get it. Changes nothing."""
+    from opensearch_multivector.plugin.diagnosis import diagnose
+    from opensearch_multivector.plugin.probe import probe
+
+    client = cluster.connect()
+    checks = diagnose(probe(client))
+    if index is not None:
+        checks += check_index(client, index)
+    ready = not any(check.state == "missing" for check in checks)
+    if as_json:
+        print(json.dumps({"ready": ready, "checks": [asdict(check) for check in checks]}, indent=2))
+    else:
+        show(checks, ready)
+    if not ready:
+        raise typer.Exit(1)
+
+
+def check_index(client: OpenSearch, index: str) -> list[Check]:
+    """The index's multi-vector fields: how far they are filled, and whether their encoders load and fit."""
+    from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
+    from opensearch_multivector.plugin.diagnosis import Check
+    from opensearch_multivector.plugin.fields import READY_VECTORS
+    from opensearch_multivector.plugin.inspection import inspect_index
+
+    states = inspect_index(client, index)
+    if not states:
+        return [
+            Check(index, "missing", "no multi-vector field", "multi-vector search", "make one: osmv index DOCS --index")
+        ]
+    checks = []
+    for state in states:
+        spec, title = state.spec, f"{index}: {state.spec.field}"
+        found = f"{state.documents:,} documents, {state.without_vectors:,} without vectors; {spec.dim} x {spec.codec}"
+        remedy = "index those documents again" if state.without_vectors else ""
+        checks.append(Check(title, "warning" if state.without_vectors else "ok", found, "the rerank", remedy))
+        if spec.vectors.name != READY_VECTORS:
+            checks.append(_encoder(f"{title} encoder", "text queries", spec.vectors, load_encoder))
+        if spec.terms is not None:
+            checks.append(_encoder(f"{title} terms", "the first stage slim", spec.terms, load_term_encoder))
+    return checks
+
+
+def _encoder(title: str, enables: str, ref: Any, load: Any) -> Check:
+    from opensearch_multivector.errors import OsmvError
+    from opensearch_multivector.plugin.diagnosis import Check
+
+    try:
+        encoder = load(ref.name)
+    except OsmvError as error:
+        return Check(title, "missing", f"{ref.name} can't be loaded", enables, str(error))
+    if encoder.fingerprint != ref.fingerprint:
+        found = f"{ref.name} here is {encoder.fingerprint}, the index was made with {ref.fingerprint}"
+        return Check(title, "missing", found, enables, "bring the same weights, or index again with these")
+    return Check(title, "ok", f"{ref.name}, fingerprint {ref.fingerprint}", enables)
+
+
+def show(checks: list[Check], ready: bool) -> None:
+    """Print the checks, each with what it is for and, where something is to be done, what."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for check in checks:
+        lines = [Text(check.found), Text(f"for: {check.enables}", style="dim")]
+        if check.remedy:
+            lines.append(Text(f"to do: {check.remedy}", style=_COLOURS[check.state]))
+        table.add_row(check.name, Text(check.state, style=_COLOURS[check.state]), Text("\n").join(lines))
+    console = Console(highlight=False)
+    console.print(table)
+    console.print("[green]Ready.[/]" if ready else "[bold red]Something needed is missing.[/]")

@@ -1,0 +1,157 @@
+"""What a cluster's capabilities mean for the user: each with what it enables, and how to get what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from opensearch_multivector.plugin.probe import KNN, NATIVE, NEURAL_SEARCH, SECURITY, Capabilities
+
+State: TypeAlias = Literal["ok", "missing", "unknown", "warning", "absent"]
+
+# The releases that the project's tests run against lie between these.
+_OLDEST, _NEWEST = (2, 19), (3, 6)
+_FEWEST_CLAUSES = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of a diagnosis.
+
+    ``state``: "ok"; "missing", and something needed can't work; "absent", and only an option is not there; "warning";
+    "unknown". ``remedy``: what to do, empty where nothing is to be done.
+    """
+
+    name: str
+    state: State
+    found: str
+    enables: str
+    remedy: str = ""
+
+
+def diagnose(found: Capabilities) -> list[Check]:
+    """The checks, most important first; a cluster serves multi-vector search if none of them is "missing"."""
+    return [
+        _release(found),
+        _knn(found),
+        _engines(found),
+        _late_interaction(found),
+        _plugin(
+            found,
+            NEURAL_SEARCH,
+            "neural-search",
+            "sparse_vector fields and the hybrid query; not needed by any search of osmv",
+            f"bin/opensearch-plugin install {NEURAL_SEARCH} on every node, in the cluster's version",
+        ),
+        _plugin(
+            found,
+            NATIVE,
+            "native plugin",
+            "MaxSim inside the cluster; without it the client reranks",
+            "nothing needs it in this release",
+        ),
+        *_security(found),
+        *_limits(found),
+    ]
+
+
+def _release(found: Capabilities) -> Check:
+    state: State = "ok" if _OLDEST <= found.release <= _NEWEST else "warning"
+    remedy = ""
+    if found.release < _OLDEST:
+        state, remedy = "missing", "upgrade the cluster to OpenSearch 2.19 or newer"
+    elif state == "warning":
+        remedy = (
+            f"newer than what was tested ({_NEWEST[0]}.{_NEWEST[1]}): expected to work, please report what does not"
+        )
+    nodes = "" if found.nodes is None else f", {found.nodes} node{'s' if found.nodes != 1 else ''}"
+    return Check("OpenSearch", state, f"{found.version}{nodes}", "everything", remedy)
+
+
+def _plugin(found: Capabilities, name: str, title: str, enables: str, remedy: str, *, needed: bool = False) -> Check:
+    lacking: State = "missing" if needed else "absent"
+    if name in found.partial_plugins:
+        return Check(title, lacking, "on some nodes only", enables, remedy)
+    has = found.has_plugin(name)
+    if has is None:
+        return Check(title, "unknown", "this user may not list plugins", enables, "grant cluster:monitor/nodes/info")
+    if not has:
+        return Check(title, lacking, "not installed", enables, remedy)
+    return Check(title, "ok", (found.plugins or {}).get(name, ""), enables)
+
+
+def _knn(found: Capabilities) -> Check:
+    return _plugin(
+        found,
+        KNN,
+        "k-NN",
+        "the first stage `dense`, and lateInteractionScore",
+        f"bin/opensearch-plugin install {KNN} on every node, in the cluster's version",
+        needed=True,
+    )
+
+
+def _engines(found: Capabilities) -> Check:
+    works = [engine for engine, state in found.engines.items() if state]
+    unsure = [engine for engine, state in found.engines.items() if state is None]
+    text = ", ".join([*works, *(f"{engine} (known at first use)" for engine in unsure)]) or "none"
+    if found.has_plugin(KNN) is False:
+        return Check("k-NN engines", "missing", "none", "knn_vector fields", "comes with k-NN")
+    return Check("k-NN engines", "ok" if "lucene" in works else "unknown", text, "knn_vector fields; osmv uses lucene")
+
+
+def _late_interaction(found: Capabilities) -> Check:
+    name, enables = "lateInteractionScore", "--rerank painless, the engine's own (slower) rerank"
+    how = "listed by the script engine" if found.late_interaction_from == "asked" else "by version, could not be asked"
+    if found.late_interaction is None:
+        return Check(name, "unknown", "could not be asked", enables, "grant cluster:admin/scripts/painless/context")
+    if found.late_interaction:
+        return Check(name, "ok" if found.late_interaction_from == "asked" else "unknown", how, enables)
+    return Check(
+        name, "absent", "not there", enables, "OpenSearch 3.3 or newer with k-NN; --rerank client needs none of it"
+    )
+
+
+def _security(found: Capabilities) -> Iterator[Check]:
+    enables = "users, roles and TLS"
+    if found.user is None:
+        has = found.has_plugin(SECURITY)
+        if has is False:
+            yield Check("security", "absent", "not installed: whoever reaches the cluster may do everything", enables)
+        else:
+            yield Check("security", "unknown", "the user could not be asked for", enables)
+        return
+    roles = f" with {', '.join(found.roles)}" if found.roles else " without roles"
+    yield Check("security", "ok", f"user {found.user}{roles}", enables)
+    refused = [action for action, allowed in found.permissions.items() if allowed is False]
+    if refused:
+        yield Check(
+            "permissions",
+            "warning",
+            f"may not {', '.join(refused)}",
+            "osmv index writes, osmv search only searches",
+            "ask for a role with what you need; where only some indices are allowed, this is no fault",
+        )
+    else:
+        yield Check("permissions", "ok", f"may {', '.join(found.permissions)}", "osmv index and osmv search")
+
+
+def _limits(found: Capabilities) -> Iterator[Check]:
+    clauses = found.max_clause_count
+    enables = "clauses of one query (slim)"
+    if clauses is None:
+        yield Check("max_clause_count", "unknown", "settings can't be read", enables)
+    else:
+        low = clauses < _FEWEST_CLAUSES
+        yield Check(
+            "max_clause_count",
+            "warning" if low else "ok",
+            f"{clauses:,}",
+            enables,
+            f"raise indices.query.bool.max_clause_count to {_FEWEST_CLAUSES:,}" if low else "",
+        )
+    if found.max_content_length:
+        yield Check("max_content_length", "ok", found.max_content_length, "size of one bulk request")
+    if found.read_only:
+        yield Check("read-only", "warning", "cluster.blocks.read_only is set", "writing", "lift it before osmv index")

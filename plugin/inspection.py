@@ -1,0 +1,41 @@
+"""The state of the multi-vector fields of an index."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.plugin.cluster_errors import cluster_errors
+from opensearch_multivector.plugin.fields import META_KEY, VECTORS, FieldSpec
+from opensearch_multivector.plugin.mapping import spec_from_mappings
+
+
+@dataclass(frozen=True, slots=True)
+class FieldState:
+    """A multi-vector field and how far it is filled: ``without_vectors`` of ``documents`` have no token vectors."""
+
+    spec: FieldSpec
+    documents: int
+    without_vectors: int
+
+
+def inspect_index(client: OpenSearch, index: str) -> list[FieldState]:
+    """All multi-vector fields of an index or alias; none is an empty list.
+
+    Raises ClusterError where there is no such index, MismatchError where indices behind one alias differ.
+    """
+    with cluster_errors():
+        mappings = client.indices.get_mapping(index=index)
+        documents = int(client.count(index=index)["count"])
+    names: dict[str, None] = {}
+    for body in mappings.values():
+        names |= dict.fromkeys((body["mappings"].get("_meta") or {}).get(META_KEY, {}).get("fields", {}))
+    states = []
+    for name in names:
+        spec = spec_from_mappings(mappings, index, name)
+        lacking = {"query": {"bool": {"must_not": [{"exists": {"field": spec.sub(VECTORS)}}]}}}
+        with cluster_errors():
+            without = int(client.count(index=index, body=lacking)["count"])
+        states.append(FieldState(spec, documents, without))
+    return states
