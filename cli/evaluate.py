@@ -1,9 +1,110 @@
-"""`osmv evaluate`."""
+"""`osmv eval`: measures and latencies of search configurations on a test collection."""
 
 from __future__ import annotations
 
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+
+    from opensearch_multivector.cli.bars import Bars
+    from opensearch_multivector.evaluation.evaluate import Configuration
+
+_EXAMPLE = """
+Example:  osmv eval scifact/ --config bm25 --config dense --config dense/client --runs-dir runs
+
+          osmv eval scifact/ --index papers --config bm25+dense/client --measure nDCG@10 --measure R@1000 --size 1000
+
+A configuration is a first stage, or FIRST_STAGE/RERANK: first stages bm25, dense, slim, slim-fused, joined by + to fuse them by RRF;
+reranks client, painless.
+
+Exit codes: 0 done, 2 bad options or files, 3 the cluster, 4 another encoder or no such field, 5 a package is missing.
+"""
+_DEFAULT = ["bm25", "dense", "dense/client"]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `osmv`."""
+    app.command("eval", epilog=_EXAMPLE)(with_cluster(evaluate))
+
+
+def evaluate(
+    folder: Annotated[
+        Path, typer.Argument(metavar="BEIR_DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels/.")
+    ],
+    cluster: Cluster,
+    index: Annotated[
+        str | None, typer.Option(help="Index of the corpus; default one named from the folder, made at first.")
+    ] = None,
+    field: Annotated[str, typer.Option(help="Multi-vector field of --index.")] = "mv",
+    config: Annotated[
+        list[str], typer.Option(help="Configuration, such as bm25 or dense/client; give it several times.")
+    ] = _DEFAULT,
+    split: Annotated[str, typer.Option(help="Judgements: qrels/SPLIT.tsv.")] = "test",
+    size: Annotated[int, typer.Option(min=1, help="Documents ranked for each topic.")] = 100,
+    window_size: Annotated[int, typer.Option(min=1, help="Candidates that the first stage hands on.")] = 300,
+    measure: Annotated[
+        list[str] | None, typer.Option(help="Measure of ir-measures; default nDCG@10, R@100, RR@10.")
+    ] = None,
+    runs_dir: Annotated[Path | None, typer.Option(help="Write each ranking here as a TREC run.")] = None,
+    latency_topics: Annotated[int, typer.Option(min=0, help="Topics to time, searched one at a time.")] = 100,
+    json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Evaluate search configurations on a test collection in BEIR's layout."""
+    from rich.console import Console
+
+    from opensearch_multivector.cli.bars import Bars
+    from opensearch_multivector.evaluation.beir import read_collection
+    from opensearch_multivector.evaluation.evaluate import Configuration
+    from opensearch_multivector.evaluation.evaluate import evaluate as run
+    from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, parse_measure
+    from opensearch_multivector.evaluation.report import table
+    from opensearch_multivector.queries.searcher import Searcher
+
+    measures = measure or list(DEFAULT_MEASURES)
+    for name in measures:
+        parse_measure(name)
+    configurations = [Configuration.parse(name) for name in config]
+    collection = read_collection(folder, split)
+    client = cluster.connect()
+    with Bars(collection.name) as bars:
+        searcher = Searcher(client, index or _index_of(client, folder, configurations, bars), field=field)
+        evaluation = run(
+            searcher,
+            collection,
+            configurations,
+            size=size,
+            window_size=window_size,
+            measures=measures,
+            runs_dir=runs_dir,
+            latency_topics=latency_topics,
+            progress=bars.searching,
+        )
+    if json_:
+        print(json.dumps(evaluation.as_json()))
+    else:
+        Console().print(table(evaluation))
+
+
+def _index_of(client: OpenSearch, folder: Path, configurations: list[Configuration], bars: Bars) -> str:
+    """The folder's index, with what the configurations need in it."""
+    from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
+    from opensearch_multivector.evaluation.collection_index import index_corpus
+
+    return index_corpus(
+        client,
+        folder.resolve().name,
+        folder,
+        encoder=load_encoder(),
+        term_encoder=load_term_encoder() if any("slim" in each.first_stage for each in configurations) else None,
+        store_floats=any(each.rerank == "painless" for each in configurations),
+        progress=bars.indexing,
+        message=lambda text: print(f"osmv: {text}", file=sys.stderr),
+    )

@@ -38,9 +38,9 @@ def read_collection(folder: Path, split: str = "test") -> Collection:
     """Read topics and judgements of a BEIR folder. Raises InputError naming the file and line at fault."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; a BEIR folder with queries.jsonl and qrels/{split}.tsv is needed.")
-    topics_path = _existing(folder, ["queries.jsonl", "queries.jsonl.gz"], "topics")
+    topics_path = existing(folder, ["queries.jsonl", "queries.jsonl.gz"], "topics")
     suffixes = ("tsv", "tsv.gz", "txt", "qrels")
-    qrels_path = _existing(folder, [f"qrels/{split}.{suffix}" for suffix in suffixes], f"judgements of split {split!r}")
+    qrels_path = existing(folder, [f"qrels/{split}.{suffix}" for suffix in suffixes], f"judgements of split {split!r}")
     topics, qrels = read_topics(topics_path), read_qrels(qrels_path)
     judged = {query_id: text for query_id, text in topics.items() if query_id in qrels}
     if not judged:
@@ -125,7 +125,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
         raise InputError(f"{path}: can't be read ({error.strerror or error}).") from None
 
 
-def _existing(folder: Path, names: list[str], what: str) -> Path:
+def existing(folder: Path, names: list[str], what: str) -> Path:
+    """The first of these files that the folder has. Raises InputError where it has none."""
     for name in names:
         if (folder / name).is_file():
             return folder / name
