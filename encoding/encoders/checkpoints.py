@@ -69,23 +69,28 @@ def folder_of(name: str) -> Path:
 
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file, {} where the file is absent. Raises InputError where it isn't a JSON object."""
-    if not path.is_file():
-        return {}
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not valid JSON ({error}): the model's download may be incomplete.") from error
+    value = _json(path, {})
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no JSON object: the model's download may be incomplete.")
     return value
 
 
+def _json(path: Path, default: Any) -> Any:
+    if not path.is_file():
+        return default
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not valid JSON ({error}): the model's download may be incomplete.") from error
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What decides a model's vectors beside its weights: token limit and the pooling of the one-vector form."""
+    """What decides a model's vectors beside its weights: token limit, pooling of the one-vector form, padding token."""
 
     max_length: int
-    pooling: str = "mean"
+    pooling: str
+    pad_id: int
 
 
 def settings_of(folder: Path, max_length: int | None = None) -> Settings:
@@ -93,27 +98,33 @@ def settings_of(folder: Path, max_length: int | None = None) -> Settings:
 
     Raises InputError on an impossible length and on module chains (Dense, ...) that this release can't apply.
     """
-    _refuse_unknown_modules(folder / "modules.json")
+    config = read_json(folder / "config.json")
+    _refuse_projections(folder, config)
     length = max_length or read_json(folder / "sentence_bert_config.json").get("max_seq_length") or DEFAULT_MAX_LENGTH
-    limit = read_json(folder / "config.json").get("max_position_embeddings")
+    limits = (
+        config.get("max_position_embeddings"),
+        read_json(folder / "tokenizer_config.json").get("model_max_length"),
+    )
+    limit = min((limit for limit in limits if limit), default=None)
     if max_length is not None and (max_length < 3 or (limit and max_length > limit)):
         raise InputError(
             f"max_length {max_length} is out of range: this model takes 3 to {limit or 'any number of'} tokens."
         )
     return Settings(
-        max_length=min(length, limit) if limit else length, pooling=_pooling(folder / "1_Pooling" / "config.json")
+        max_length=min(length, limit) if limit else length,
+        pooling=_pooling(folder / "1_Pooling" / "config.json"),
+        pad_id=config.get("pad_token_id") or 0,
     )
 
 
-def _refuse_unknown_modules(path: Path) -> None:
-    if not path.is_file():
-        return
-    for module in json.loads(path.read_text(encoding="utf-8")):
-        kind = str(module.get("type", "")).rpartition(".")[2]
-        if kind not in _PLAIN_MODULES:
-            raise InputError(
-                f"{path} lists a {kind!r} module, which this release can't apply: its vectors would be wrong."
-            )
+def _refuse_projections(folder: Path, config: dict[str, Any]) -> None:
+    """A projection that is left out would give wrong vectors without any other sign."""
+    modules = _json(folder / "modules.json", [])
+    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
+    unknown = [kind for kind in kinds if kind not in _PLAIN_MODULES]
+    unknown += [name for name in config.get("architectures") or () if "colbert" in name.lower()]
+    if unknown:
+        raise InputError(f"{folder} is a checkpoint with {', '.join(unknown)}, which this release can't apply.")
 
 
 def _pooling(path: Path) -> str:

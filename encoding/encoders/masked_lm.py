@@ -10,7 +10,7 @@ import numpy as np
 
 from opensearch_multivector.encoding.encoders import checkpoints
 from opensearch_multivector.encoding.encoders.base import Kind, TokenTerms
-from opensearch_multivector.encoding.encoders.tokens import batches, pad, tokenizer_identity
+from opensearch_multivector.encoding.encoders.tokens import batches, tokenizer_identity
 from opensearch_multivector.encoding.encoders.transformer import forward, load_model, load_tokenizer, weight_files
 from opensearch_multivector.errors import InputError
 
@@ -30,9 +30,10 @@ class MaskedLmTermEncoder:
     ) -> None:
         self.name = name
         self._folder = folder
-        self.max_length = checkpoints.settings_of(folder, max_length).max_length
+        settings = checkpoints.settings_of(folder, max_length)
+        self.max_length = settings.max_length
         self._model, self._device = load_model(folder, "AutoModelForMaskedLM", device)
-        self._tokenizer = load_tokenizer(folder, self.max_length)
+        self._tokenizer = load_tokenizer(folder, settings)
         size: int = self._model.config.vocab_size
         if not 1 <= k <= size:
             raise InputError(f"k is {k}: a token keeps between 1 and {size} terms of this model's vocabulary.")
@@ -61,7 +62,7 @@ class MaskedLmTermEncoder:
         tokens = self._tokenizer(texts)
         results: dict[int, TokenTerms] = {}
         for batch in batches([len(one.ids) for one in tokens], _BATCH_TOKENS):
-            inputs = pad([tokens[i] for i in batch], self._model.config.pad_token_id or 0)
+            inputs = self._tokenizer.pad([tokens[i] for i in batch])
             logits = forward(self._model, inputs, self._device).logits
             # relu and log are monotone: the largest logits are the largest weights, and only those are transformed.
             top = torch.topk(logits[:, 1:].float(), self._k, dim=2)

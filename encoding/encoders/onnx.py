@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +17,6 @@ from opensearch_multivector.encoding.encoders.tokens import (
     BATCH_TOKENS,
     TextTokenizer,
     batches,
-    pad,
     tokenizer_identity,
 )
 from opensearch_multivector.errors import InputError
@@ -42,8 +42,8 @@ class OnnxEncoder:
         self._session = _session(model)
         self._inputs = {node.name for node in self._session.get_inputs()}
         self._output, self.dim = _hidden_state(self._session, model)
-        self._batch_tokens = 1 if _DYNAMIC_QUANTISATION in model.read_bytes() else BATCH_TOKENS
-        self._tokenizer = TextTokenizer.from_file(tokenizer, self._settings.max_length)
+        self._batch_tokens = 1 if _is_dynamically_quantised(model) else BATCH_TOKENS
+        self._tokenizer = TextTokenizer.from_file(tokenizer, self._settings.max_length, self._settings.pad_id)
         self.max_length = self._settings.max_length
 
     @cached_property
@@ -64,7 +64,7 @@ class OnnxEncoder:
         tokens = self._tokenizer(texts)
         results: dict[int, Encoded] = {}
         for batch in batches([len(one.ids) for one in tokens], self._batch_tokens):
-            hidden = self._forward(pad([tokens[i] for i in batch], pad_id=0))
+            hidden = self._forward(self._tokenizer.pad([tokens[i] for i in batch]))
             for row, i in enumerate(batch):
                 results[i] = encoded(hidden[row, : len(tokens[i].ids)], tokens[i], self._settings.pooling)
         return [results[i] for i in range(len(texts))]
@@ -77,6 +77,12 @@ class OnnxEncoder:
         feed = {name: array for name, array in inputs.items() if name in self._inputs}
         hidden: FloatArray = np.asarray(self._session.run([self._output], feed)[0], dtype=np.float32)
         return hidden
+
+
+def _is_dynamically_quantised(model: Path) -> bool:
+    """By the operators' names, which stand in the file as they are; reading the graph would take another package."""
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(_DYNAMIC_QUANTISATION) >= 0
 
 
 def _session(model: Path) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ from opensearch_multivector.errors import InputError
 BATCH_TOKENS = 8192
 # A prefix of this many characters per allowed token is tokenised first: a 10 MB text costs no more than a page.
 _CHARS_PER_TOKEN = 32
+# JSON can carry halves of surrogate pairs, which no tokenizer takes; one character for one keeps the offsets.
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +36,24 @@ class Tokens:
 class TextTokenizer:
     """A fast tokenizer with one truncation rule: the first ``max_length`` tokens, special ones included."""
 
-    def __init__(self, tokenizer: Any, max_length: int) -> None:
+    def __init__(self, tokenizer: Any, max_length: int, pad_id: int) -> None:
         self._tokenizer = tokenizer
         self._max_length = max_length
+        self._pad_id = pad_id
         tokenizer.no_padding()
         tokenizer.enable_truncation(max_length)
 
     @classmethod
-    def from_file(cls, path: Path, max_length: int) -> TextTokenizer:
+    def from_file(cls, path: Path, max_length: int, pad_id: int) -> TextTokenizer:
         """Load a ``tokenizer.json``. Raises InputError where it is absent or broken."""
         if not path.is_file():
             raise InputError(f"the model has no tokenizer: {path} is missing.")
+        tokenizers = require("tokenizers", "onnx")
         try:
-            return cls(require("tokenizers", "onnx").Tokenizer.from_file(str(path)), max_length)
-        except Exception as error:
-            if isinstance(error, ImportError):
-                raise
+            tokenizer = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # tokenizers raises bare Exceptions
             raise InputError(f"{path} can't be read as a tokenizer ({error}).") from error
+        return cls(tokenizer, max_length, pad_id)
 
     @property
     def vocabulary(self) -> dict[str, int]:
@@ -58,8 +62,9 @@ class TextTokenizer:
         return vocabulary
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
-        """Tokenise the texts, in their order."""
+        """Tokenise the texts, in their order; each has one token at least, if only the padding one."""
         limit = self._max_length * _CHARS_PER_TOKEN
+        texts = [_SURROGATES.sub("\ufffd", text) for text in texts]
         prefixes = [_prefix(text, limit) for text in texts]
         encodings = self._tokenizer.encode_batch(prefixes)
         return [
@@ -72,6 +77,9 @@ class TextTokenizer:
         while used < len(text) and not encoding.overflowing:
             prefix = _prefix(text, 4 * used)
             encoding, used = self._tokenizer.encode(prefix), len(prefix)
+        if not encoding.ids:
+            empty = np.zeros(1, dtype=np.int64)
+            return Tokens(ids=empty + self._pad_id, types=empty, offsets=np.zeros((1, 2), np.int32), truncated=False)
         offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
         offsets[np.array(encoding.special_tokens_mask, dtype=bool)] = 0
         return Tokens(
@@ -80,6 +88,22 @@ class TextTokenizer:
             offsets=offsets,
             truncated=bool(encoding.overflowing),
         )
+
+    def pad(self, tokens: Sequence[Tokens]) -> dict[str, NDArray[np.int64]]:
+        """A model's inputs, each (batch, longest) int64: ``input_ids``, ``attention_mask``, ``token_type_ids``."""
+        longest = max(len(one.ids) for one in tokens)
+        shape = (len(tokens), longest)
+        inputs = {
+            "input_ids": np.full(shape, self._pad_id, dtype=np.int64),
+            "attention_mask": np.zeros(shape, dtype=np.int64),
+            "token_type_ids": np.zeros(shape, dtype=np.int64),
+        }
+        for row, one in enumerate(tokens):
+            n = len(one.ids)
+            inputs["input_ids"][row, :n] = one.ids
+            inputs["attention_mask"][row, :n] = 1
+            inputs["token_type_ids"][row, :n] = one.types
+        return inputs
 
 
 def _prefix(text: str, limit: int) -> str:
@@ -108,20 +132,3 @@ def batches(lengths: Sequence[int], max_tokens: int = BATCH_TOKENS) -> Iterator[
         batch.append(index)
     if batch:
         yield batch
-
-
-def pad(tokens: Sequence[Tokens], pad_id: int) -> dict[str, NDArray[np.int64]]:
-    """A model's inputs, each (batch, longest) int64: ``input_ids``, ``attention_mask``, ``token_type_ids``."""
-    longest = max(len(one.ids) for one in tokens)
-    shape = (len(tokens), longest)
-    inputs = {
-        "input_ids": np.full(shape, pad_id, dtype=np.int64),
-        "attention_mask": np.zeros(shape, dtype=np.int64),
-        "token_type_ids": np.zeros(shape, dtype=np.int64),
-    }
-    for row, one in enumerate(tokens):
-        n = len(one.ids)
-        inputs["input_ids"][row, :n] = one.ids
-        inputs["attention_mask"][row, :n] = 1
-        inputs["token_type_ids"][row, :n] = one.types
-    return inputs

@@ -13,7 +13,7 @@ import numpy as np
 from opensearch_multivector.encoding.encoders import checkpoints
 from opensearch_multivector.encoding.encoders.base import Encoded, FloatArray, IntArray, Kind
 from opensearch_multivector.encoding.encoders.pooling import POOLINGS, encoded
-from opensearch_multivector.encoding.encoders.tokens import TextTokenizer, batches, pad, tokenizer_identity
+from opensearch_multivector.encoding.encoders.tokens import TextTokenizer, batches, tokenizer_identity
 from opensearch_multivector.errors import InputError
 
 WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")
@@ -32,18 +32,23 @@ def load_model(folder: Path, auto_class: str, device: str | None) -> tuple[Any, 
 
     Raises InputError where the folder can't be loaded.
     """
+    weight_files(folder)
     torch = checkpoints.require("torch", "torch")
     transformers = checkpoints.require("transformers", "torch")
-    weight_files(folder)
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         with _quiet(transformers):
-            model = getattr(transformers, auto_class).from_pretrained(
-                str(folder), local_files_only=True, dtype=torch.float32
+            model, loaded = getattr(transformers, auto_class).from_pretrained(
+                str(folder), local_files_only=True, dtype=torch.float32, output_loading_info=True
             )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # OSError, ValueError, KeyError and the formats' own errors
         reason = str(error).strip().partition("\n")[0]
         raise InputError(f"transformers can't load the model in {folder}: {reason}") from error
+    # transformers fills what a checkpoint lacks with random weights; the pooler is the one part not used here.
+    if missing := sorted(key for key in loaded["missing_keys"] if not key.startswith("pooler.")):
+        raise InputError(
+            f"{folder} has no weights for {missing[0]}, which {auto_class} needs: it is another kind of model."
+        )
     return model.eval().to(device), device
 
 
@@ -62,15 +67,15 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load_tokenizer(folder: Path, max_length: int) -> TextTokenizer:
+def load_tokenizer(folder: Path, settings: checkpoints.Settings) -> TextTokenizer:
     """The folder's ``tokenizer.json``, else what transformers makes of its vocabulary files."""
     path = folder / "tokenizer.json"
     if path.is_file():
-        return TextTokenizer.from_file(path, max_length)
+        return TextTokenizer.from_file(path, settings.max_length, settings.pad_id)
     transformers = checkpoints.require("transformers", "torch")
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True, use_fast=True)
-        return TextTokenizer(tokenizer.backend_tokenizer, max_length)
+        return TextTokenizer(tokenizer.backend_tokenizer, settings.max_length, settings.pad_id)
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{folder} holds no tokenizer that transformers can load as a fast one.") from error
 
@@ -85,7 +90,7 @@ class TransformerEncoder:
         if self._settings.pooling not in POOLINGS:
             raise InputError(f"{folder} asks for pooling {self._settings.pooling!r}; known are {', '.join(POOLINGS)}.")
         self._model, self._device = load_model(folder, "AutoModel", device)
-        self._tokenizer = load_tokenizer(folder, self._settings.max_length)
+        self._tokenizer = load_tokenizer(folder, self._settings)
         self.dim: int = self._model.config.hidden_size
         self.max_length = self._settings.max_length
 
@@ -108,7 +113,7 @@ class TransformerEncoder:
         tokens = self._tokenizer(texts)
         results: dict[int, Encoded] = {}
         for batch in batches([len(one.ids) for one in tokens]):
-            hidden = self._forward(pad([tokens[i] for i in batch], self._model.config.pad_token_id or 0))
+            hidden = self._forward(self._tokenizer.pad([tokens[i] for i in batch]))
             for row, i in enumerate(batch):
                 results[i] = encoded(hidden[row, : len(tokens[i].ids)], tokens[i], self._settings.pooling)
         return [results[i] for i in range(len(texts))]
