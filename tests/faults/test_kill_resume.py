@@ -1,0 +1,117 @@
+"""`osmv index`, killed with SIGKILL at random moments and started again, ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from opensearchpy import OpenSearch, helpers
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+LINES = 3_000
+KILLS = 20
+SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+SUMMED = ("read", "indexed", "rejected", "truncated", "vector_bytes")
+
+
+def write_documents(path: Path) -> None:
+    """Sound lines, among them lines that are broken, duplicates near and far, and documents that OpenSearch refuses."""
+    rng = np.random.default_rng(1)
+    words = [f"w{i}" for i in range(500)]
+    with path.open("w", encoding="utf-8") as file:
+        for line in range(1, LINES + 1):
+            document: dict[str, Any] = {
+                "id": f"doc-{line}",
+                "text": " ".join(rng.choice(words, size=20)),
+                "year": 2000 + line % 25,
+                "vectors": rng.normal(size=(int(rng.integers(15, 26)), 32)).round(3).tolist(),
+            }
+            if line % 97 == 0:
+                document["id"] = f"doc-{line - 1}"  # in the same batch
+            if line % 101 == 0:
+                document["id"] = f"doc-{line // 2}"  # long written
+            if line > 600 and line % 151 == 0:
+                document["year"] = "not a number"  # refused by the mapping ...
+            if line > 600 and line % 151 == 1:
+                document["id"] = f"doc-{line - 1}"  # ... so that this one, with the same id, gets in
+            if line % 211 == 0:
+                document["vectors"][3][5] = float("nan")
+            file.write("{broken\n" if line % 307 == 0 else json.dumps(document) + "\n")
+
+
+def start(url: str, folder: Path, index: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "opensearch_multivector.cli.main", "index", "docs.jsonl"]
+    options = ["--index", index, "--url", url, "--dead-letters", f"{index}.dead.jsonl", "--json"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command + options, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def stored(client: OpenSearch, index: str) -> dict[str, Any]:
+    query = {"query": {"match_all": {}}, "docvalue_fields": ["mv.vectors"], "version": True}
+    hits = helpers.scan(client, query=query, index=index, size=1000)
+    # The version's upper half is the run's time; its lower half tells which line is there.
+    return {
+        hit["_id"]: (hit["_source"], hit["fields"]["mv.vectors"], hit["_version"] & 0xFFFF_FFFF) for hit in hits
+    }
+
+
+def dead(folder: Path, index: str) -> list[dict[str, Any]]:
+    lines = (folder / f"{index}.dead.jsonl").read_text().splitlines()
+    return sorted(map(json.loads, lines), key=lambda entry: entry["line"])
+
+
+def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
+    output, errors = process.communicate(timeout=120)
+    assert process.returncode == 1, f"exit code {process.returncode}, seed {SEED}: {errors}"
+    summary: dict[str, Any] = json.loads(output)
+    return summary
+
+
+def test_killed_runs_end_as_an_undisturbed_one(
+    node_url: str, client: OpenSearch, index_name: str, tmp_path: Path
+) -> None:
+    moments = random.Random(SEED)
+    write_documents(tmp_path / "docs.jsonl")
+    started = time.monotonic()
+    calm = finish(start(node_url, tmp_path, index_name))
+    whole = time.monotonic() - started
+    expected_documents, expected_dead = stored(client, index_name), dead(tmp_path, index_name)
+    assert calm["read"] == LINES == calm["indexed"] + calm["rejected"]
+    assert calm["indexed"] == len(expected_documents)
+    assert calm["rejected"] == len(expected_dead)
+    assert {entry["line"] for entry in expected_dead} > {151 * 4, 97, 101, 211, 307}
+
+    kills = resumed = rounds = 0
+    while kills < KILLS:
+        rounds += 1
+        index = f"{index_name}-{rounds}"
+        while True:
+            process = start(node_url, tmp_path, index)
+            if kills < KILLS:
+                # Most of them while documents are on their way, some while it starts or takes up again.
+                wait = whole - calm["seconds"] + moments.uniform(-0.3, 0.5) * calm["seconds"]
+                try:
+                    process.wait(max(wait, 0.1))
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.communicate()
+                    kills += 1
+                    continue
+            summary = finish(process)
+            break
+        resumed += summary["resumed_from"] > 0
+        assert stored(client, index) == expected_documents, f"seed {SEED}"
+        assert dead(tmp_path, index) == expected_dead, f"seed {SEED}"
+        assert {key: summary[key] for key in SUMMED} == {key: calm[key] for key in SUMMED}, f"seed {SEED}"
+    assert resumed, f"no run was resumed in its midst, seed {SEED}"
