@@ -70,12 +70,13 @@ class JsonlReader:
                 line += 1
                 consumed = raw.tell() if compressed and self.size else consumed + length
                 digest = hasher.digest()
+                cut = length > len(content)
                 if line == 1:
                     content = content.removeprefix(_BOM)
                 content = content.rstrip(b"\r\n")
                 if not content.strip():
                     continue
-                yield Entry(line, _Line(content, length, position), digest, consumed)
+                yield Entry(line, _Line(content, length if cut else len(content), position), digest, consumed)
                 position += 1
         if self._store and self._store.ids() is None and position < self._store.count:
             raise InputError(
