@@ -56,7 +56,7 @@ install: $(INSTALLED)
 
 $(INSTALLED): | $(BIN)/uv
 	@echo "Installing the project and its requirements into .venv (the first time brings in some gigabytes: torch)" >&2
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.txt
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall-package opensearch-multivector -e .
 	@rm -f .venv/installed-*
 	@touch $@

@@ -49,7 +49,7 @@ def diagnose(found: Capabilities) -> list[Check]:
             NATIVE,
             "native plugin",
             "MaxSim inside the cluster; without it the client reranks",
-            "nothing needs it in this release",
+            "",
         ),
         *_security(found),
         *_limits(found),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from opensearchpy import AsyncOpenSearch, OpenSearch
+from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError, InputError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DENSE, FLOATS, META_KEY, SLIM, TEXT, VECTORS, FieldSpec
+
+if TYPE_CHECKING:
+    from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
 
 _MAX_KNN_DIMENSION = 16_000
 

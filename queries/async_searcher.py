@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from typing import Any
-
-from opensearchpy import AsyncOpenSearch
+from typing import TYPE_CHECKING, Any
 
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.plugin.connection import cluster_errors
@@ -25,6 +23,9 @@ from opensearch_multivector.queries.transport import (
     search_params,
     with_timings,
 )
+
+if TYPE_CHECKING:
+    from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
 
 # Searches under way at once in `search_many`: more would only queue in the cluster.
 _CONCURRENT = 8
