@@ -8,7 +8,7 @@ from pathlib import Path
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.encoding.codecs import DEFAULT_CODEC
+from opensearch_multivector.encoding.codecs import DEFAULT_CODEC, codec_named
 from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.errors import MissingDependencyError
@@ -51,6 +51,7 @@ def choose(
     ``encoder`` ``"none"``: the documents bring token vectors, which is also noticed where a file shows it.
     ``terms`` ``"none"``: no SLIM terms. Raises InputError, MismatchError and MissingDependencyError.
     """
+    codec_named(codec or DEFAULT_CODEC)
     found = existing_spec(client, index, layout.field)
     title, text = found.text_fields if found and len(found.text_fields) == 2 else layout.text_fields
     layout = replace(layout, title_field=title_field or title, text_field=text_field or text)

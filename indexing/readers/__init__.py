@@ -65,10 +65,12 @@ def open_reader(documents: Documents, layout: Layout, vectors: Path | None = Non
 def brings_vectors(documents: Documents, layout: Layout) -> bool:
     """Whether documents bring their token vectors, as far as can be told without consuming them.
 
-    A vector file does; JSON lines and Parquet do where one of the first records has them in ``vectors_field``.
+    A vector file does; JSON lines and Parquet do where one of the first records has them in ``vectors_field``. Raises
+    InputError as `open_reader`.
     """
     if not isinstance(documents, str | Path) or str(documents) == STDIN:
         return False
+    open_reader(documents, layout)
     if Path(documents).suffix.lower() in _STORES:
         return True
     try:
