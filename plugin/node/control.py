@@ -20,7 +20,7 @@ from opensearch_multivector.plugin.node.distribution import DEFAULT_VERSION, loa
 from opensearch_multivector.plugin.node.java import find_java
 from opensearch_multivector.plugin.node.places import locked, node_account, places
 
-PATIENCE = 180.0  # seconds a node has for answering
+PATIENCE = 300.0  # seconds that a node has for answering; 15 do on an idle machine
 PORT_ATTEMPTS = 3
 
 
@@ -62,6 +62,8 @@ def start_node(
     console = Console(stderr=True, quiet=quiet)
     with locked(where.data / "locks" / name):
         if process.find(folder) is None:
+            if port and free_port(port) != port:
+                raise NodeError(f"port {port} of 127.0.0.1 is taken: choose another, or leave it out")
             distribution = load(version)
             java = find_java(distribution.java_min, distribution.java_max, where, account)
             home, downloaded = assembled(distribution, where, console)
@@ -78,12 +80,8 @@ def start_node(
                     await_answer(folder, console, patience, jvm)
                     break
                 except NodeError as error:
-                    taken = "already in use" in str(error)
-                    if port and taken:
-                        raise NodeError(
-                            f"port {port} of 127.0.0.1 is taken: choose another, or leave it out"
-                        ) from error
-                    if not taken or attempt == PORT_ATTEMPTS:
+                    # Somebody took the port between our choosing and the node's binding it.
+                    if "already in use" not in str(error) or attempt == PORT_ATTEMPTS:
                         raise
         else:  # started before, perhaps by a run that was killed while it waited
             await_answer(folder, console, patience, None)

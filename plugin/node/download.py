@@ -24,7 +24,8 @@ from tenacity import (
     retry_if_exception_type,
     sleep_using_event,
     stop_after_attempt,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from opensearch_multivector.errors import NodeError
@@ -32,7 +33,8 @@ from opensearch_multivector.plugin.node.distribution import Artifact
 
 AT_ONCE = 4
 ATTEMPTS = 6
-CHUNK = 1 << 17  # bytes
+FIRST_WAIT = 0.5  # seconds before the second attempt; doubles from there
+CHUNK = 1 << 14  # bytes; what of it had come is lost when a connection breaks
 
 
 class BrokenError(Exception):
@@ -115,7 +117,7 @@ def fetch(
     retrying = Retrying(
         retry=retry_if_exception_type((requests.RequestException, BrokenError)),
         stop=stop_after_attempt(ATTEMPTS),
-        wait=wait_exponential_jitter(initial=0.5, max=15),
+        wait=wait_exponential(multiplier=FIRST_WAIT, max=15) + wait_random(0, FIRST_WAIT),
         sleep=sleep_using_event(stop),
     )
     try:

@@ -56,7 +56,7 @@ def wait(
         say(f"{doing} ({time.monotonic() - started:.0f} s)")
         if time.monotonic() - started > patience:
             raise NodeError(f"node {name!r} does not answer after {patience:.0f} s; last it was {doing} (see {logs})")
-        time.sleep(0.25)
+        time.sleep(0.4)
 
 
 def read(path: Path) -> str:
@@ -96,13 +96,14 @@ def failure_reason(log: str) -> str:
     """The line of the logs that says why a start failed: the root cause where OpenSearch names it."""
     for pattern in (
         r"^Likely root cause: (.+)$",
+        r"^# ((?:There is insufficient memory|A fatal error).*(?:\n#(?! (?:An error report|Core dump)).*)*)",
         r"^(?:Error|Could not|Invalid|Unrecognized) .+(?:\n(?!\s|\[).+)*",
         r"^Caused by: (.+)$(?![\s\S]*^Caused by: )",
         r"^(?:uncaught exception in thread .*\n)?((?:[\w$]+\.)+\w*(?:Exception|Error)\b.*)$",
         r"^\[[^\]]*\]\[(?:ERROR|FATAL)\s*\]\[[^\]]*\] (.+)$",
     ):
         if found := re.search(pattern, log, re.MULTILINE):
-            reason = found[found.lastindex or 0]
+            reason = found[found.lastindex or 0].replace("\n#", "\n")
             return " ".join(reason.split()).removesuffix(".")
     lines = [line for line in log.splitlines() if line.strip()]
     return lines[-1] if lines else "it ended without a word"
