@@ -89,6 +89,8 @@ def _session(model: Path) -> Any:
     runtime = checkpoints.require("onnxruntime", "onnx")
     options = runtime.SessionOptions()
     options.log_severity_level = 3
+    # Waiting threads would burn the cores that OpenSearch and the bulk writer use beside the encoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     available = runtime.get_available_providers()
     providers = [name for name in ("CUDAExecutionProvider", "CPUExecutionProvider") if name in available]
     try:
