@@ -60,13 +60,13 @@ def _limit(client: OpenSearch, encoders: Encoders, quiet: bool) -> dict[str, Any
 
     from opensearch_multivector.cli.bars import Bars
     from opensearch_multivector.evaluation.demo import ROWS, Watcher, evaluate_limit, why
-    from opensearch_multivector.evaluation.report import table
+    from opensearch_multivector.evaluation.report import measures_table
 
     with Bars("LIMIT") as bars:
         evaluation = evaluate_limit(client, _workplace(), encoders, Watcher(bars.indexing, bars.searching, _say))
     if not quiet:
         console = Console(highlight=False)
-        console.print(table(evaluation, ROWS))
+        console.print(measures_table(evaluation, ROWS))
         console.print(f"\n{why(evaluation)}\n")
     return {"limit": evaluation.as_json()}
 
@@ -92,12 +92,12 @@ def _folder(client: OpenSearch, folder: Path, encoders: Encoders, quiet: bool) -
 
     from opensearch_multivector.cli.bars import Bars
     from opensearch_multivector.evaluation.demo import Watcher, evaluate_folder
-    from opensearch_multivector.evaluation.report import table
+    from opensearch_multivector.evaluation.report import measures_table
 
     with Bars(folder.name) as bars:
         evaluation = evaluate_folder(client, folder, encoders, Watcher(bars.indexing, bars.searching, _say))
     if not quiet:
-        Console().print(table(evaluation))
+        Console().print(measures_table(evaluation))
     return {"evaluation": evaluation.as_json()}
 
 

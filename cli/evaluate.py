@@ -22,8 +22,8 @@ Example:  osmv eval scifact/ --config bm25 --config dense --config dense/client 
 
           osmv eval scifact/ --index papers --config bm25+dense/client --measure nDCG@10 --measure R@1000 --size 1000
 
-A configuration is a first stage, or FIRST_STAGE/RERANK: first stages bm25, dense, slim, slim-fused, joined by + to fuse them by RRF;
-reranks client, painless.
+A configuration is a first stage, or FIRST_STAGE/RERANK. First stages: bm25, dense, slim, slim-fused; joined by + they
+are fused by RRF. Reranks: client, painless.
 
 Exit codes: 0 done, 2 bad options or files, 3 the cluster, 4 another encoder or no such field, 5 a package is missing.
 """
@@ -65,7 +65,7 @@ def evaluate(
     from opensearch_multivector.evaluation.evaluate import Configuration
     from opensearch_multivector.evaluation.evaluate import evaluate as run
     from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, parse_measure
-    from opensearch_multivector.evaluation.report import table
+    from opensearch_multivector.evaluation.report import measures_table, notes, stages_table
     from opensearch_multivector.queries.searcher import Searcher
 
     measures = measure or list(DEFAULT_MEASURES)
@@ -90,7 +90,12 @@ def evaluate(
     if json_:
         print(json.dumps(evaluation.as_json()))
     else:
-        Console().print(table(evaluation))
+        console = Console(highlight=False)
+        console.print(measures_table(evaluation))
+        if latency_topics:
+            console.print(stages_table(evaluation))
+        for note in notes(evaluation):
+            console.print(note, soft_wrap=True, markup=False)
 
 
 def _index_of(client: OpenSearch, folder: Path, configurations: list[Configuration], bars: Bars) -> str:

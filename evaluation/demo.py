@@ -83,12 +83,13 @@ def evaluate_limit(client: OpenSearch, folder: Path, encoders: Encoders, watcher
 
 
 def why(evaluation: Evaluation) -> str:
-    """What the LIMIT table says, in two sentences."""
+    """What the LIMIT table says."""
     found = {outcome.configuration: outcome.scores.mean["nDCG@10"] for outcome in evaluation.outcomes}
     return (
-        f"Any two of the documents are the answer to some query, and one vector each has no room for all these pairs: "
-        f"nDCG@10 {found[ONE_VECTOR]:.2f}. The same model's vectors of the single words, compared one by one, have: "
-        f"{found[LATE_INTERACTION]:.2f}."
+        "Any two of the 46 documents are the answer to some query: more answers than one small vector a document can "
+        f"tell apart (nDCG@10 {found[ONE_VECTOR]:.2f}). The same model's token vectors, compared one by one, can "
+        f"({found[LATE_INTERACTION]:.2f}). BM25 can as well, as long as query and document share the words; below they "
+        "often do not."
     )
 
 

@@ -1,0 +1,177 @@
+"""`osmv eval` and its parts on a tiny collection, with the real node and the small real model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder
+from opensearch_multivector.encoding.encoders.base import Encoder
+from opensearch_multivector.errors import InputError
+from opensearch_multivector.evaluation.beir import read_collection
+from opensearch_multivector.evaluation.collection_index import index_corpus
+from opensearch_multivector.evaluation.evaluate import Configuration, evaluate
+from opensearch_multivector.evaluation.runs import read_run
+from opensearch_multivector.queries.searcher import Searcher
+
+ir_measures = pytest.importorskip("ir_measures")
+pytest.importorskip("onnxruntime")
+
+pytestmark = pytest.mark.integration
+
+DOCUMENTS = {
+    "bees": "Honey bees find their way home by the position of the sun and by landmarks.",
+    "bread": "Sourdough rises because wild yeast and bacteria make the dough sour and airy.",
+    "moon landing": "The first people walked on the moon in July 1969.",
+    "rivers": "Rivers carry sand and silt to the sea, where a delta forms.",
+    "violin": "A violin has four strings, tuned in fifths, and is played with a bow.",
+}
+TOPICS = {
+    "1": "how do bees return to their hive",
+    "2": "when did astronauts reach the lunar surface",
+    "3": "instrument with four strings",
+    "4": "a topic that nobody has judged",
+}
+QRELS = {"1": "bees", "2": "moon landing", "3": "violin", "9": "bread"}
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return load_encoder(MINILM_INT8)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, index_name: str) -> Path:
+    """A BEIR folder named as the test's index, so that indices made from its name are removed with it."""
+    folder = tmp_path / index_name
+    (folder / "qrels").mkdir(parents=True)
+    write_corpus(folder, DOCUMENTS)
+    topics = [json.dumps({"_id": query_id, "text": text}) for query_id, text in TOPICS.items()]
+    (folder / "queries.jsonl").write_text("\n".join(topics), encoding="utf-8")
+    qrels = [f"{query_id}\t{doc_id}\t1" for query_id, doc_id in QRELS.items()]
+    (folder / "qrels" / "test.tsv").write_text("\n".join(["query-id\tcorpus-id\tscore", *qrels]), encoding="utf-8")
+    return folder
+
+
+def write_corpus(folder: Path, documents: dict[str, str]) -> None:
+    lines = [json.dumps({"_id": doc_id, "title": "", "text": text}) for doc_id, text in documents.items()]
+    (folder / "corpus.jsonl").write_text("\n".join(lines), encoding="utf-8")
+
+
+def operations(client: OpenSearch, index: str) -> int:
+    """How many documents were ever written into an index."""
+    stats = client.indices.stats(index=index, metric="indexing")
+    return int(stats["indices"][index]["primaries"]["indexing"]["index_total"])
+
+
+def test_configurations_runs_and_latencies(client: OpenSearch, folder: Path, encoder: Encoder, tmp_path: Path) -> None:
+    index = index_corpus(client, folder.name, folder, encoder=encoder)
+    searcher = Searcher(client, index, encoder=encoder)
+    names = ["bm25", "dense", "dense/client", "bm25+dense/client"]
+    seen: list[tuple[str, int, int]] = []
+    collection = read_collection(folder)
+    evaluation = evaluate(
+        searcher,
+        collection,
+        [Configuration.parse(name) for name in [*names, "dense"]],
+        size=5,
+        measures=["nDCG@10", "R@1", "RR@10"],
+        runs_dir=tmp_path / "runs",
+        latency_topics=2,
+        progress=lambda *report: seen.append(report),
+    )
+    assert [outcome.configuration for outcome in evaluation.outcomes] == names
+    assert (collection.unjudged, collection.unasked, evaluation.latency_topics) == (1, 1, 2)
+    for outcome in evaluation.outcomes:
+        # The run on disk, read by ir-measures itself, has the measures that were reported.
+        assert outcome.run is not None
+        ranking = read_run(outcome.run)
+        scored = {query_id: dict(hits) for query_id, hits in ranking.items()}
+        again = ir_measures.calc_aggregate(
+            [ir_measures.parse_measure(name) for name in outcome.scores.mean], collection.qrels, scored
+        )
+        assert {str(measure): value for measure, value in again.items()} == pytest.approx(outcome.scores.mean)
+        assert {"encode", "first_stage", "total"} <= set(outcome.latency)
+        assert ("rerank" in outcome.latency) == ("/" in outcome.configuration)
+        assert all(0 <= latency.p50 <= latency.p95 for latency in outcome.latency.values())
+    # No word of topic 2 is in its document: the words alone do not find it, the vectors do.
+    bm25, dense, reranked, _ = evaluation.outcomes
+    assert bm25.scores.per_topic["R@1"]["2"] == 0
+    assert dense.scores.mean == reranked.scores.mean == pytest.approx({"nDCG@10": 1, "R@1": 1, "RR@10": 1})
+    assert [done for name, done, _ in seen if name == "dense"] == [3, 4, 5]
+    assert {total for *_, total in seen} == {5}
+
+
+def test_a_finished_index_is_used_again_and_another_corpus_gets_its_own(
+    client: OpenSearch, folder: Path, encoder: Encoder
+) -> None:
+    first = index_corpus(client, folder.name, folder, encoder=encoder)
+    assert first.startswith(folder.name)
+    written = operations(client, first)
+    assert index_corpus(client, folder.name, folder, encoder=encoder) == first
+    assert operations(client, first) == written == len(DOCUMENTS)
+
+    write_corpus(folder, DOCUMENTS | {"new": "Glass is made of sand, soda and lime."})
+    second = index_corpus(client, folder.name, folder, encoder=encoder)
+    assert second != first
+    assert [int(client.count(index=index)["count"]) for index in (first, second)] == [5, 6]
+
+    client.indices.delete(index=second)
+    assert index_corpus(client, folder.name, folder, encoder=encoder) == second
+    assert int(client.count(index=second)["count"]) == 6
+
+
+@pytest.mark.parametrize("name", ["sparse", "dense/native", "dense/", "", "dense+dense"])
+def test_what_is_no_configuration_is_said(name: str) -> None:
+    with pytest.raises(InputError):
+        Configuration.parse(name)
+
+
+@pytest.fixture
+def osmv(node_url: str) -> Any:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "opensearch_multivector.cli.main", *arguments, "--url", node_url]
+        return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+    return run
+
+
+def test_the_command(client: OpenSearch, folder: Path, encoder: Encoder, osmv: Any, tmp_path: Path) -> None:
+    index = index_corpus(client, folder.name, folder, encoder=encoder)
+    arguments = ["eval", str(folder), "--index", index, "--size", "5", "--config", "dense/client", "--config", "bm25"]
+    done = osmv(*arguments, "--measure", "RR@10", "--runs-dir", str(tmp_path / "runs"), "--json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert [each["name"] for each in figures["configurations"]] == ["dense/client", "bm25"]
+    assert figures["configurations"][0]["measures"] == {"RR@10": 1.0}
+    assert (figures["topics"], figures["topics_without_judgements"]) == (3, 1)
+    assert (tmp_path / "runs" / "dense.client.trec").is_file()
+
+    shown = osmv(*arguments)
+    assert shown.returncode == 0
+    for expected in ("nDCG@10", "dense/client", "1.000", "first stage", "1 topics without judgements"):
+        assert expected in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--split", "dev"], 2, "qrels/dev.tsv"),
+        (["--measure", "Speed"], 2, "'Speed' is no measure"),
+        (["--config", "dense/native"], 2, "unknown rerank 'native'"),
+        (["--index", "there-is-none"], 3, "there-is-none"),
+    ],
+)
+def test_what_can_not_be_done_is_one_sentence(
+    folder: Path, osmv: Any, arguments: list[str], code: int, message: str
+) -> None:
+    done = osmv("eval", str(folder), *arguments)
+    assert done.returncode == code
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
