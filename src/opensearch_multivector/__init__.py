@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from opensearch_multivector.encoding.encoders import load_encoder as load_encoder
+    from opensearch_multivector.encoding.encoders import load_term_encoder as load_term_encoder
     from opensearch_multivector.indexing import index_documents as index_documents
     from opensearch_multivector.plugin.connection import connect as connect
     from opensearch_multivector.plugin.connection import connect_async as connect_async
@@ -24,6 +25,7 @@ _HOMES = {
     "connect_async": "plugin.connection",
     "index_documents": "indexing",
     "load_encoder": "encoding.encoders",
+    "load_term_encoder": "encoding.encoders",
 }
 
 

@@ -1,0 +1,106 @@
+"""Every shell command and Python snippet of README.md and docs/ runs, against the real node.
+
+Blocks run in their order, one folder and one namespace for each page. What would change the machine (installing,
+making, containers, the local node) is not run: that it exists is checked instead, by `check_unrun`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from opensearchpy import OpenSearch
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+UNRUN = re.compile(r"^(git|cd|make|docker|pip|osmv node|osmv demo|\.ci/run)\b")
+# The indices that the pages make; whoever runs the tests on a cluster of their own must not lose one of these.
+INDICES = ("articles", "passages")
+
+
+def blocks(page: Path) -> list[tuple[str, str]]:
+    return BLOCK.findall(page.read_text(encoding="utf-8"))
+
+
+def split(script: str) -> tuple[str, list[str]]:
+    """A shell block without the commands that are not run, and those."""
+    lines = script.replace("\\\n", " ").splitlines()
+    return "\n".join(line for line in lines if not UNRUN.match(line)), [line for line in lines if UNRUN.match(line)]
+
+
+def check_unrun(command: str) -> None:
+    words = shlex.split(command, comments=True)
+    match words:
+        case ["make", *_]:
+            subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
+        case ["docker", "compose", "-f", file, *_]:
+            assert (ROOT / file).is_file(), command
+        case ["pip", "install", requirement]:
+            extras = re.search(r"\[(.*)\]", requirement)
+            project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+            assert requirement.startswith(project["name"]) or requirement.startswith("."), command
+            assert set(extras[1].split(",") if extras else ()) <= set(project["optional-dependencies"]), command
+        case ["osmv", *subcommand]:
+            names = [word for word in subcommand if re.fullmatch("[a-z]+", word)][:2]
+            subprocess.run([sys.executable, "-m", "opensearch_multivector.cli.main", *names, "--help"], check=True)
+        case [".ci/run"]:
+            assert os.access(ROOT / ".ci/run", os.X_OK)
+        case ["git" | "cd", *_]:
+            pass
+        case _:
+            pytest.fail(f"neither run nor checked: {command}")
+
+
+@pytest.fixture
+def cleared(client: OpenSearch) -> Iterator[None]:
+    present = [name for name in INDICES if client.indices.exists(index=name)]
+    assert not present, f"the documentation's indices {present} exist on this cluster: delete them or use another one"
+    yield
+    for name in INDICES:
+        client.indices.delete(index=name, ignore_unavailable=True)
+
+
+@pytest.mark.integration
+@pytest.mark.usefixtures("cleared")
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
+def test_every_command_and_snippet_runs(
+    page: Path, node_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OSMV_URL", node_url)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    namespace: dict[str, object] = {"__name__": page.stem}
+    for language, text in blocks(page):
+        if language == "python":
+            exec(compile(text, str(page), "exec"), namespace)
+            continue
+        script, unrun = split(text)
+        for command in unrun:
+            check_unrun(command)
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, f"{page.name}:\n{script}\n{done.stdout}\n{done.stderr}"
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    pages = [*PAGES, ROOT / "CHANGELOG.md", ROOT / "docker" / "README.md"]
+    broken = [
+        f"{page.name}: {target}"
+        for page in pages
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert not broken
+
+
+def test_readme_shows_the_way_from_install_to_a_first_result() -> None:
+    shown = "\n".join(text for _, text in blocks(ROOT / "README.md"))
+    for command in ("osmv node start", "osmv index ", "osmv search ", "osmv eval ", "make demo", "make demo-light"):
+        assert command in shown
