@@ -48,7 +48,7 @@ def _describe_connection(error: exceptions.ConnectionError) -> str:
         )
     if isinstance(error, exceptions.SSLError) or "SSL" in type(cause).__name__:
         return f"TLS with the cluster{where} failed: {_last_words(error)}."
-    if any(sign in text for sign in ("BadStatusLine", "RemoteDisconnected", "ServerDisconnected", "BadHttpMessage")):
+    if any(sign in text for sign in ("BadStatusLine", "Disconnected", "BadHttpMessage", "reset by peer")):
         return f"the cluster{where} broke off the connection: if it speaks TLS, use https:// in the URL."
     if any(sign in text for sign in ("NameResolution", "getaddrinfo", "Name or service", "DNS")):
         return f"the host name of the cluster{where} can't be resolved: check the URL."
