@@ -176,9 +176,12 @@ def clean_cache() -> int:
     running = [name for name in node_names() if process.find(where.node(name)) is not None]
     if running:
         raise NodeError(f"{', '.join(running)} still running: stop first")
-    inodes = {(s.st_dev, s.st_ino): s.st_size for s in (p.lstat() for p in where.cache.rglob("*"))}
-    shutil.rmtree(where.cache, ignore_errors=True)
-    return sum(inodes.values())
+    with locked(where.cache / "lock"):
+        sizes = {(s.st_dev, s.st_ino): s.st_size for s in (path.lstat() for path in where.cache.rglob("*"))}
+        for folder in where.cache.iterdir():
+            if folder.is_dir():
+                shutil.rmtree(folder)
+    return sum(sizes.values())
 
 
 def log_file(name: str = "default") -> Path:

@@ -245,7 +245,8 @@ from opensearch_multivector.plugin.node.distribution import parse
 from opensearch_multivector.plugin.node.places import Places
 root = Path(sys.argv[1])
 print("ready", flush=True)
-home, received = assembled(parse((root / "d.json").read_text()), Places(root / "cache", root / "data"), Console(quiet=True))
+distribution = parse((root / "d.json").read_text())
+home, received = assembled(distribution, Places(root / "cache", root / "data"), Console(quiet=True))
 print(received, flush=True)
 """
 
