@@ -64,10 +64,9 @@ def test_results_do_not_hold_the_whole_batch_in_memory(encoder: Encoder) -> None
 
 
 def test_offsets_slice_the_text_and_are_known_without_the_model(encoder: Encoder) -> None:
-    text = "Sea otters, éa."
+    text = "Sea otters; a."
     offsets = encoder.offsets(text, "query")
-    pieces = [text[start:end] for start, end in offsets]
-    assert pieces == ["", "Sea", "otter", "s", ",", "éa"[0], "a", ".", ""] or pieces[:4] == ["", "Sea", "otter", "s"]
+    assert [text[start:end] for start, end in offsets] == ["", "Sea", "otter", "s", ";", "a", ".", ""]
     result = encoder.encode([text], "query")[0]
     assert result.offsets is not None
     assert result.offsets.dtype == np.int32

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opensearch_multivector.encoding.encoders.base import TokenTerms
@@ -65,11 +65,13 @@ def score(query: dict[str, float], document: dict[str, float]) -> float:
     return sum(weight * document.get(term, 0.0) for term, weight in query.items())
 
 
+@settings(deadline=None)
 @given(token_terms())
 def test_a_document_keeps_each_terms_largest_weight(document: TokenTerms) -> None:
     assert document_terms(document, VOCABULARY) == named(naive_document(document))
 
 
+@settings(deadline=None)
 @given(token_terms(), st.integers(0, 12))
 def test_max_terms_keeps_the_heaviest(document: TokenTerms, limit: int) -> None:
     every, kept = document_terms(document, VOCABULARY), document_terms(document, VOCABULARY, max_terms=limit)
@@ -78,6 +80,7 @@ def test_max_terms_keeps_the_heaviest(document: TokenTerms, limit: int) -> None:
     assert kept.items() <= every.items()
 
 
+@settings(deadline=None)
 @given(token_terms())
 def test_the_upper_bound_sums_a_terms_weights_over_tokens(query: TokenTerms) -> None:
     expected: dict[int, float] = {}
@@ -87,6 +90,7 @@ def test_the_upper_bound_sums_a_terms_weights_over_tokens(query: TokenTerms) -> 
     assert upper_bound_terms(query, VOCABULARY) == named(expected)
 
 
+@settings(deadline=None)
 @given(token_terms())
 def test_the_lower_bound_takes_every_tokens_heaviest_term(query: TokenTerms) -> None:
     expected: dict[int, float] = {}
@@ -97,6 +101,7 @@ def test_the_lower_bound_takes_every_tokens_heaviest_term(query: TokenTerms) -> 
     assert lower_bound_terms(query, VOCABULARY) == named(expected)
 
 
+@settings(deadline=None)
 @given(token_terms(), st.floats(0, 1))
 def test_fused_terms_weigh_both_bounds(query: TokenTerms, weight: float) -> None:
     upper, lower = upper_bound_terms(query, VOCABULARY), lower_bound_terms(query, VOCABULARY)
@@ -105,11 +110,13 @@ def test_fused_terms_weigh_both_bounds(query: TokenTerms, weight: float) -> None
     assert fused == pytest.approx({term: w for term, w in expected.items() if w >= np.finfo(np.float32).tiny})
 
 
+@settings(deadline=None)
 @given(token_terms(), token_terms())
 def test_the_exact_score_is_the_naive_sparse_maxsim(query: TokenTerms, document: TokenTerms) -> None:
     assert slim_score(query, document) == pytest.approx(naive_score(query, document), rel=1e-5)
 
 
+@settings(deadline=None)
 @given(token_terms(), token_terms())
 def test_the_exact_score_lies_between_the_bounds(query: TokenTerms, document: TokenTerms) -> None:
     stored = document_terms(document, VOCABULARY)
@@ -131,6 +138,7 @@ def test_weights_below_what_lucene_stores_are_dropped() -> None:
     assert list(document_terms(terms, VOCABULARY)) == ["sea", "otter"]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.sampled_from("a.\u2024\u2025012")), st.text(alphabet=st.sampled_from("a.\u2024\u2025012")))
 def test_feature_names_are_legal_and_distinct(one: str, other: str) -> None:
     name = feature_name(one)
