@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,16 +40,17 @@ def local_url() -> Iterator[str]:
 
 def docker_answers() -> bool:
     """Whether a Docker engine is there to be used."""
+    docker = pytest.importorskip("docker", reason="OSMV_TEST_CONTAINERS=1 wants testcontainers")
     try:
-        return subprocess.run(["docker", "info"], capture_output=True, timeout=20).returncode == 0
-    except (OSError, subprocess.TimeoutExpired):
+        return bool(docker.from_env(timeout=20).ping())
+    except docker.errors.DockerException:
         return False
 
 
 def container_url() -> Iterator[str]:
     """OpenSearch in a container: the image OSMV_TEST_IMAGE, or the official one."""
     from testcontainers.core.container import DockerContainer
-    from testcontainers.core.waiting_utils import wait_for_logs
+    from testcontainers.core.wait_strategies import HttpWaitStrategy
 
     image = os.environ.get("OSMV_TEST_IMAGE", "opensearchproject/opensearch:3.6.0")
     container = (
@@ -60,9 +60,9 @@ def container_url() -> Iterator[str]:
         .with_env("DISABLE_INSTALL_DEMO_CONFIG", "true")
         .with_env("OPENSEARCH_JAVA_OPTS", "-Xms1g -Xmx1g")
         .with_exposed_ports(9200)
+        .waiting_for(HttpWaitStrategy(9200, "/_cluster/health").for_status_code(200).with_startup_timeout(180))
     )
     with container:
-        wait_for_logs(container, r"\] started", timeout=180)
         yield f"http://{container.get_container_host_ip()}:{container.get_exposed_port(9200)}"
 
 

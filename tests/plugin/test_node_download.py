@@ -24,6 +24,7 @@ from opensearch_multivector.errors import NodeError
 from opensearch_multivector.plugin.node import download
 from opensearch_multivector.plugin.node.assemble import assembled, whole
 from opensearch_multivector.plugin.node.distribution import Distribution, parse
+from opensearch_multivector.plugin.node.download import digest
 from opensearch_multivector.plugin.node.places import Places
 
 QUIET = Console(quiet=True)
@@ -135,6 +136,12 @@ def distribution(repository: Repository) -> Distribution:
     return parse(description(repository))
 
 
+def sound(home: Path, distribution: Distribution) -> bool:
+    """Whether the assembly is whole and its jars are those that the description pins."""
+    jars = [artifact for artifact in distribution.artifacts if artifact.coordinate.split(":")[2] == "jar"]
+    return whole(home) and all(digest(home / jar.place / jar.filename) == jar.sha256 for jar in jars)
+
+
 @pytest.fixture
 def places(tmp_path: Path) -> Places:
     return Places(tmp_path / "cache", tmp_path / "data")
@@ -186,20 +193,20 @@ def test_a_server_without_ranges_is_asked_from_the_beginning(
 ) -> None:
     repository.cut, repository.ranges = 2, False
     home, received = assembled(distribution, places, QUIET)
-    assert whole(home)
+    assert sound(home, distribution)
     assert received > distribution.size
 
 
 def test_altered_bytes_are_not_accepted(repository: Repository, distribution: Distribution, places: Places) -> None:
-    repository.corrupt = 2
+    repository.corrupt = 4  # the first four files asked for, jars among them
     home, _ = assembled(distribution, places, QUIET)
-    assert whole(home)
+    assert sound(home, distribution)
 
 
 def test_a_busy_server_is_asked_again(repository: Repository, distribution: Distribution, places: Places) -> None:
     repository.busy = 4
     home, _ = assembled(distribution, places, QUIET)
-    assert whole(home)
+    assert sound(home, distribution)
 
 
 def test_a_server_that_stays_busy_is_named(repository: Repository, distribution: Distribution, places: Places) -> None:
@@ -231,7 +238,7 @@ def test_a_damaged_file_is_found_and_fetched_again(
         jar.unlink()
     repository.requests.clear()
     home, received = assembled(distribution, places, QUIET)
-    assert whole(home)
+    assert sound(home, distribution)
     assert received == (0 if damage == "removed" else len(data))
     assert len(repository.requests) == (0 if damage == "removed" else 1)
 
@@ -269,7 +276,7 @@ def test_kill_9_at_random_moments_never_leaves_a_broken_distribution(
             if not finished:
                 os.kill(process.pid, signal.SIGKILL)
         for home in places.distributions.glob("opensearch-*"):
-            assert whole(home)
+            assert sound(home, parse(text))
         if finished:
             break
     asked_before = {path for path, _ in repository.requests}
@@ -279,5 +286,5 @@ def test_kill_9_at_random_moments_never_leaves_a_broken_distribution(
     distribution = parse(text)
     assert received < distribution.size  # what the killed runs had fetched was used
     home, again = assembled(distribution, places, QUIET)
-    assert (whole(home), again) == (True, 0)
+    assert (sound(home, distribution), again) == (True, 0)
     assert not list(places.distributions.glob(".aside-*"))
