@@ -109,13 +109,16 @@ def test_a_taken_port_is_not_chosen() -> None:
 
 
 def test_a_process_is_ours_by_its_command_line_alone(tmp_path: Path) -> None:
-    sleeper = "import time; time.sleep(60)"
+    sleeper = "import time; print('up', flush=True); time.sleep(60)"
     main_class = "org.opensearch.bootstrap.OpenSearch"
     mine, other = MARK + str(tmp_path / "one"), MARK + str(tmp_path / "one-more")
     with (
-        subprocess.Popen([sys.executable, "-c", sleeper, other, main_class]) as neighbour,
-        subprocess.Popen([sys.executable, "-c", sleeper, mine, main_class]) as ours,
+        subprocess.Popen([sys.executable, "-c", sleeper, other, main_class], stdout=subprocess.PIPE) as neighbour,
+        subprocess.Popen([sys.executable, "-c", sleeper, mine, main_class], stdout=subprocess.PIPE) as ours,
     ):
+        for child in (neighbour, ours):
+            assert child.stdout is not None
+            child.stdout.readline()
         assert process.find(tmp_path / "one") == ours.pid
         assert process.find(tmp_path / "two") is None
         assert neighbour.poll() is None
