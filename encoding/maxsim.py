@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from opensearch_multivector.encoding.blas import one_thread
 from opensearch_multivector.encoding.codecs import Blob, Codec, open_blob
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.errors import BlobError, MismatchError
@@ -71,7 +72,8 @@ def maxsim_blobs(
         nonlocal block, block_size
         if block and block_codec is not None:
             counts = [blob.count for _, blob in block]
-            products = block_codec.similarities([blob.payload for _, blob in block], counts, query.shape[1], query)
+            with one_thread():
+                products = block_codec.similarities([blob.payload for _, blob in block], counts, query.shape[1], query)
             scores[[position for position, _ in block]] = sum_of_maxima(products, counts)
         block, block_size = [], 0
 

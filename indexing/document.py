@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pybase64
 
 from opensearch_multivector.encoding.codecs import encode_blob
 from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, FloatArray, TermEncoder, TokenTerms
@@ -71,7 +71,7 @@ def _make(record: Record, spec: FieldSpec, encoded: Encoded, slim: dict[str, flo
     except InputError as error:
         raise RejectedError(str(error), record.doc_id) from None
     # Flat dotted keys: Painless reads `params._source['mv.floats']` by its full name.
-    members = [f'"{spec.sub(VECTORS)}":"{base64.b64encode(blob).decode()}"']
+    members = [f'"{spec.sub(VECTORS)}":"{pybase64.b64encode_as_string(blob)}"']
     if spec.has_dense:
         pooled = encoded.pooled if encoded.pooled is not None else pool(vectors)
         members.append(f'"{spec.sub(DENSE)}":{_json_row(pooled)}')

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Sequence
 from typing import Any
+
+import pybase64
 
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.encoding.maxsim import maxsim_blobs
@@ -19,10 +20,11 @@ def blob_of(spec: FieldSpec, hit: dict[str, Any]) -> bytes | None:
     values = hit.get("fields", {}).get(spec.sub(VECTORS))
     if not values:
         return None
-    # OpenSearch leaves out base64's padding; a2b_base64 ignores padding that is too much.
+    encoded: str = values[0]
     try:
-        return binascii.a2b_base64(values[0] + "==")
-    except binascii.Error:
+        # OpenSearch leaves out base64's padding.
+        return pybase64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
         return b""
 
 
