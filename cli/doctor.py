@@ -38,7 +38,7 @@ def doctor(
     from opensearch_multivector.plugin.probe import probe
 
     client = cluster.connect()
-    checks = diagnose(probe(client))
+    checks = diagnose(probe(client, index))
     if index is not None:
         checks += check_index(client, index)
     ready = not any(check.state == "missing" for check in checks)
@@ -103,4 +103,9 @@ def show(checks: list[Check], ready: bool) -> None:
         table.add_row(check.name, Text(check.state, style=_COLOURS[check.state]), Text("\n").join(lines))
     console = Console(highlight=False)
     console.print(table)
-    console.print("[green]Ready.[/]" if ready else "[bold red]Something needed is missing.[/]")
+    if not ready:
+        console.print("[bold red]Something needed is missing.[/]")
+    elif any(check.state == "unknown" for check in checks):
+        console.print("[yellow]Ready, as far as this user could find out.[/]")
+    else:
+        console.print("[green]Ready.[/]")

@@ -96,7 +96,7 @@ def _describe_refusal(error: exceptions.TransportError) -> str:
         return (
             f"the user lacks the permission {permission[1]}: ask the cluster's administrator for a role that has it."
             if permission
-            else f"the cluster forbids this to the user: {reason or 'no reason given'}."
+            else f"the cluster forbids this to the user{f': {reason}' if reason else ', whose roles do not allow it'}."
         )
     if kind == "index_not_found_exception":
         index = re.search(r"no such index \[([^\]]*)\]", reason)

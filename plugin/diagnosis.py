@@ -57,6 +57,10 @@ def diagnose(found: Capabilities) -> list[Check]:
 
 
 def _release(found: Capabilities) -> Check:
+    if found.release is None:
+        return Check(
+            "OpenSearch", "unknown", "this user may not ask for the version", "everything", "grant cluster:monitor/main"
+        )
     state: State = "ok" if _OLDEST <= found.release <= _NEWEST else "warning"
     remedy = ""
     if found.release < _OLDEST:
@@ -93,12 +97,16 @@ def _knn(found: Capabilities) -> Check:
 
 
 def _engines(found: Capabilities) -> Check:
+    if found.engines and found.engines["lucene"] is None:
+        return Check(
+            "k-NN engines", "unknown", "could not be asked", "knn_vector fields", "grant cluster:admin/knn_stats_action"
+        )
     works = [engine for engine, state in found.engines.items() if state]
     unsure = [engine for engine, state in found.engines.items() if state is None]
     text = ", ".join([*works, *(f"{engine} (known at first use)" for engine in unsure)]) or "none"
     if found.has_plugin(KNN) is False:
         return Check("k-NN engines", "missing", "none", "knn_vector fields", "comes with k-NN")
-    return Check("k-NN engines", "ok" if "lucene" in works else "unknown", text, "knn_vector fields; osmv uses lucene")
+    return Check("k-NN engines", "ok", text, "knn_vector fields; osmv uses lucene")
 
 
 def _late_interaction(found: Capabilities) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ class Capabilities:
     ``max_content_length``: bytes of a request, as the cluster writes it ("100mb").
     """
 
-    version: str
+    version: str | None
     distribution: str
     nodes: int | None
     plugins: dict[str, str] | None
@@ -50,7 +51,7 @@ class Capabilities:
     read_only: bool | None
 
     @property
-    def release(self) -> tuple[int, int]:
+    def release(self) -> tuple[int, int] | None:
         """Major and minor version."""
         return _release(self.version)
 
@@ -59,15 +60,21 @@ class Capabilities:
         return None if self.plugins is None else name in self.plugins
 
 
-def probe(client: OpenSearch) -> Capabilities:
-    """Ask the cluster what it can do. Raises ClusterError where it can't be reached, or is no OpenSearch."""
+def probe(client: OpenSearch, index: str | None = None) -> Capabilities:
+    """Ask the cluster what it can do; with ``index``, whether the user may search that one.
+
+    Raises ClusterError where the cluster can't be reached, or is no OpenSearch.
+    """
     with cluster_errors():
-        info = client.info()
+        try:
+            info = client.info()
+        except exceptions.AuthorizationException:  # the security plugin's word: an OpenSearch, of hidden version
+            info = {"version": {"distribution": "opensearch"}}
     version = info.get("version", {}) if isinstance(info, dict) else {}
-    distribution, number = version.get("distribution", ""), str(version.get("number", ""))
+    distribution, number = version.get("distribution", ""), version.get("number")
     if distribution != "opensearch":
         raise ClusterError(
-            f"this is {'Elasticsearch' if number else 'something'} {number or 'else'}, not OpenSearch: "
+            f"this is {f'Elasticsearch {number}' if number else 'something else'}, not OpenSearch: "
             "opensearch-multivector works with OpenSearch 2.19 and newer."
         )
     nodes = _ask(client, "GET", "/_nodes/plugins", {"filter_path": _PLUGIN_LISTS})
@@ -89,17 +96,16 @@ def probe(client: OpenSearch) -> Capabilities:
         late_interaction_from=late_from,
         user=account.get("user_name") if account else None,
         roles=tuple(account.get("roles", ())) if account else (),
-        permissions=_permissions(client) if account else {},
+        permissions=_permissions(client, index) if account else {},
         max_clause_count=int(clauses) if clauses else None,
         max_content_length=settings.get("http.max_content_length"),
         read_only=None if read_only is None else read_only == "true",
     )
 
 
-def _release(version: str) -> tuple[int, int]:
-    major, _, rest = version.partition(".")
-    minor = rest.partition(".")[0]
-    return (int(major), int(minor)) if major.isdigit() and minor.isdigit() else (0, 0)
+def _release(version: str | None) -> tuple[int, int] | None:
+    numbers = re.match(r"(\d+)\.(\d+)", version or "")
+    return (int(numbers[1]), int(numbers[2])) if numbers else None
 
 
 def _ask(client: OpenSearch, method: str, path: str, params: dict[str, str] | None = None) -> dict[str, Any] | None:
@@ -137,13 +143,14 @@ def _engines(client: OpenSearch) -> dict[str, bool | None]:
     }
 
 
-def _late_interaction(client: OpenSearch, version: str, knn: bool | None) -> tuple[bool | None, str]:
+def _late_interaction(client: OpenSearch, version: str | None, knn: bool | None) -> tuple[bool | None, str]:
     """Whether score scripts may call `lateInteractionScore`: the script engine lists the methods of a context."""
     context = _ask(client, "GET", "/_scripts/painless/_context", {"context": "score"})
     if context is not None:
         methods = {method.get("name") for method in context.get("imported_methods", ())}
         return "lateInteractionScore" in methods, "asked"
-    return (None if knn is None else knn and _release(version) >= _LATE_INTERACTION_SINCE), "version"
+    release = _release(version)
+    return (None if knn is None or release is None else knn and release >= _LATE_INTERACTION_SINCE), "version"
 
 
 def _settings(client: OpenSearch) -> dict[str, str]:
@@ -154,7 +161,7 @@ def _settings(client: OpenSearch) -> dict[str, str]:
     return merged
 
 
-def _permissions(client: OpenSearch) -> dict[str, bool | None]:
+def _permissions(client: OpenSearch, index: str | None) -> dict[str, bool | None]:
     """What the user may do, by requests that change nothing whether or not they are allowed.
 
     The security plugin checks the user before anything else, so 403 means "may not", and any other refusal (the index
@@ -167,7 +174,7 @@ def _permissions(client: OpenSearch) -> dict[str, bool | None]:
         "create indices": lambda: client.indices.create(index=name, body={"settings": {"number_of_shards": -1}}),
         "change mappings": lambda: client.indices.put_mapping(index=name, body={"properties": {}}),
         "write in bulk": lambda: client.bulk(body=missing_document),
-        "search": lambda: client.search(index=name, body={"size": 0}),
+        f"search {index or 'any index'}": lambda: client.search(index=index or name, body={"size": 0}),
         "delete indices": lambda: client.indices.delete(index=name),
     }
     found: dict[str, bool | None] = {}

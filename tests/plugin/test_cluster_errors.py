@@ -18,6 +18,7 @@ def refusal(status: int, kind: str, reason: str) -> exceptions.TransportError:
     ("error", "said"),
     [
         (exceptions.AuthenticationException(401, "Unauthorized", "Unauthorized"), "valid user and password"),
+        (exceptions.AuthorizationException(403, "", ""), "whose roles do not allow it"),  # HEAD has no body
         (
             refusal(
                 403,

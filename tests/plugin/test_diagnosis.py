@@ -62,10 +62,12 @@ def test_neural_search_is_an_option() -> None:
 
 
 def test_what_the_user_may_not_ask_is_unknown_and_not_missing() -> None:
-    blind = replace(WHOLE, plugins=None, engines={}, late_interaction=None, user=None, permissions={}, nodes=None)
+    blind = replace(
+        WHOLE, version=None, plugins=None, engines={}, late_interaction=None, user=None, permissions={}, nodes=None
+    )
     states = {check.name: check.state for check in diagnose(replace(blind, max_clause_count=None))}
     assert "missing" not in states.values()
-    for name in ("k-NN", "lateInteractionScore", "security", "max_clause_count"):
+    for name in ("OpenSearch", "k-NN", "lateInteractionScore", "security", "max_clause_count"):
         assert states[name] == "unknown"
 
 
