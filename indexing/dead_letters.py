@@ -6,9 +6,11 @@ import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from opensearch_multivector.errors import InputError
+
+_OPENING = b'{"line": '
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class DeadLetters:
     def __init__(self, path: Path, keep_to_line: int = 0) -> None:
         self.path = path
         self._file: IO[str] | None = None
+        # Told now, not hours later when the first document is rejected.
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise InputError(
+                f"dead letters can't be written to {path}: no such folder, or no permission to write there"
+            )
         try:
             if path.exists():
                 self._keep(keep_to_line)
@@ -68,17 +75,14 @@ class DeadLetters:
         aside = self.path.with_name(self.path.name + ".part")
         kept = 0
         with self.path.open("rb") as old, aside.open("wb") as new:
-            for number, text in enumerate(old):
-                entry = _entry(text)
-                if entry is None:
-                    # A torn last line is what a killed run leaves; anything else is not ours to overwrite.
-                    if number == 0 and text.endswith(b"\n"):
-                        aside.unlink()
-                        raise InputError(
-                            f"{self.path} holds something other than dead letters: move it, or pass --dead-letters"
-                        )
-                    continue
-                if entry["line"] <= last_line:
+            for text in old:
+                if not text.startswith(_OPENING[: len(text)]):
+                    aside.unlink()
+                    raise InputError(
+                        f"{self.path} holds something other than dead letters: move it, or pass --dead-letters"
+                    )
+                line = _line_of(text)
+                if line is not None and line <= last_line:
                     new.write(text)
                     kept += 1
         if kept:
@@ -88,10 +92,10 @@ class DeadLetters:
             self.path.unlink()
 
 
-def _entry(text: bytes) -> dict[str, Any] | None:
+def _line_of(text: bytes) -> int | None:
+    """The line number of an entry; None where it is torn, as the last one is when a run gets killed."""
     try:
-        entry = json.loads(text)
+        line: int = json.loads(text)["line"]
     except ValueError:
         return None
-    whole = isinstance(entry, dict) and isinstance(entry.get("line"), int) and "reason" in entry
-    return entry if whole else None
+    return line

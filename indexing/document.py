@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import pybase64
 
 from opensearch_multivector.encoding.codecs import encode_blob
 from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, FloatArray, TermEncoder, TokenTerms
+from opensearch_multivector.encoding.encoders.pooling import mean_pooled
 from opensearch_multivector.encoding.sparsify import document_terms
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.indexing.records import Record, RejectedError
@@ -48,14 +48,6 @@ def make_documents(
             yield rejected
 
 
-def pool(vectors: FloatArray) -> FloatArray:
-    """Mean of token vectors (n_tokens, dim), scaled to norm 1 (left at 0 where they cancel out): (dim,) float32."""
-    mean = vectors.mean(axis=0, dtype=np.float64)
-    norm = float(np.linalg.norm(mean))
-    pooled: FloatArray = (mean / norm if norm > 0 else mean).astype(np.float32)
-    return pooled
-
-
 def _ready(record: Record) -> Encoded:
     if record.vectors is None:
         raise ValueError(f"document {record.doc_id!r} came without token vectors and there is no encoder")
@@ -73,7 +65,7 @@ def _make(record: Record, spec: FieldSpec, encoded: Encoded, slim: dict[str, flo
     # Flat dotted keys: Painless reads `params._source['mv.floats']` by its full name.
     members = [f'"{spec.sub(VECTORS)}":"{pybase64.b64encode_as_string(blob)}"']
     if spec.has_dense:
-        pooled = encoded.pooled if encoded.pooled is not None else pool(vectors)
+        pooled = encoded.pooled if encoded.pooled is not None else mean_pooled(vectors)
         members.append(f'"{spec.sub(DENSE)}":{_json_row(pooled)}')
     if slim:
         members.append(f'"{spec.sub(SLIM)}":{json.dumps(slim)}')

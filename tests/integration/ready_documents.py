@@ -1,0 +1,48 @@
+"""Documents that bring their token vectors, and the ways to index them that the tests share."""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.encoding.codecs import decode_blob
+from opensearch_multivector.indexing import IndexSummary, index_documents
+
+DIM = 4
+
+
+def document(number: int, **changes: Any) -> dict[str, Any]:
+    vectors = np.random.default_rng(number).normal(size=(3, DIM)).round(3).tolist()
+    return {"id": f"d{number}", "title": f"t{number}", "text": f"word{number}", "vectors": vectors} | changes
+
+
+def write(path: Path, lines: list[dict[str, Any] | bytes]) -> Path:
+    encoded = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
+    path.write_bytes(b"\n".join(encoded) + b"\n")
+    return path
+
+
+def load(client: OpenSearch, index: str, documents: Any, **options: Any) -> IndexSummary:
+    folder = documents.parent if isinstance(documents, Path) else Path.cwd()
+    return index_documents(
+        client, index, documents, **({"encoder": None, "dead_letters": folder / "dead.jsonl"} | options)
+    )
+
+
+def blob(client: OpenSearch, index: str, doc_id: str, field: str = "mv") -> np.ndarray:
+    body = {"query": {"ids": {"values": [doc_id]}}, "docvalue_fields": [f"{field}.vectors"]}
+    (hit,) = client.search(index=index, body=body)["hits"]["hits"]
+    text = hit["fields"][f"{field}.vectors"][0]
+    return decode_blob(base64.b64decode(text + "=" * (-len(text) % 4)))
+
+
+def osmv(*arguments: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "opensearch_multivector.cli.main", "index", *arguments]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, **options)
