@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,12 +14,15 @@ from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from opensearch_multivector.queries.encoded_query import EncodedQuery
     from opensearch_multivector.queries.results import SearchResult
 
 _EXAMPLE = """
 Example:  osmv search "how do bees find their way home" --index articles
 
           osmv search "bees" --index articles --first-stage bm25+dense --filter '{"term": {"year": 2024}}' --json
+
+          osmv search --query-vectors query.npy --index passages
 
 Exit codes: 0 found, 1 nothing found, 2 bad options, 3 the cluster refuses, 4 another encoder or no such field.
 """
@@ -30,10 +34,16 @@ def register(app: typer.Typer) -> None:
 
 
 def search(
-    query: Annotated[str, typer.Argument(help="What to search for.")],
     cluster: Cluster,
     index: Annotated[str, typer.Option(help="Index or alias to search.")],
+    query: Annotated[str | None, typer.Argument(help="What to search for.")] = None,
     field: Annotated[str, typer.Option(help="Multi-vector field.")] = "mv",
+    encoder: Annotated[
+        str | None, typer.Option(help="Encoder (name or path), where the name in the index can't be loaded here.")
+    ] = None,
+    query_vectors: Annotated[
+        Path | None, typer.Option(help="The query's token vectors, made elsewhere: .npy, (tokens, dimensions).")
+    ] = None,
     first_stage: Annotated[
         str, typer.Option(help="bm25, dense, slim, slim-fused, or several joined by + (fused by RRF).")
     ] = "dense",
@@ -49,11 +59,15 @@ def search(
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Search an index: a first stage in OpenSearch, then late interaction over its candidates."""
+    from opensearch_multivector.encoding.encoders import load_encoder
     from opensearch_multivector.queries.searcher import Searcher
 
-    searcher = Searcher(cluster.connect(), index, field=field)
+    if query is None and query_vectors is None:
+        raise typer.BadParameter("give a query, or --query-vectors", param_hint="QUERY")
+    ready = _ready_query(query, query_vectors) if query_vectors else None
+    searcher = Searcher(cluster.connect(), index, field=field, encoder=load_encoder(encoder) if encoder else None)
     result = searcher.search(
-        query,
+        ready or query or "",
         first_stage=first_stage,
         rerank=None if rerank == "none" else rerank,
         size=size,
@@ -71,6 +85,25 @@ def search(
         print_hits(result, searcher.spec.text_of, first=offset + 1, explain=explain)
     if not result.hits:
         raise typer.Exit(1)
+
+
+def _ready_query(text: str | None, path: Path) -> EncodedQuery:
+    import numpy as np
+
+    from opensearch_multivector.encoding.encoders.pooling import mean_pooled
+    from opensearch_multivector.errors import InputError
+    from opensearch_multivector.queries.encoded_query import EncodedQuery
+
+    try:
+        vectors = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read as a .npy file of token vectors: {error}") from error
+    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or vectors.dtype.kind != "f":
+        raise InputError(f"{path} must hold one array of floats of shape (tokens, dimensions)")
+    vectors = vectors.astype(np.float32)
+    if not len(vectors) or not np.isfinite(vectors).all():
+        raise InputError(f"{path} holds no vectors, or NaN or infinity among them")
+    return EncodedQuery(text=text, vectors=vectors, pooled=mean_pooled(vectors))
 
 
 def _clause(text: str | None) -> dict[str, Any] | None:

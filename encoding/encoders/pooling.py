@@ -36,6 +36,11 @@ def normalised(vectors: FloatArray) -> FloatArray:
     return unit
 
 
+def mean_pooled(vectors: FloatArray) -> FloatArray:
+    """Pooled vector, (dim,), of ready token vectors, (n_tokens, dim) float32: their mean at norm 1, 0 if they cancel."""
+    return normalised(POOLINGS["mean"](vectors))
+
+
 def encoded(hidden: FloatArray, tokens: Tokens, pooling: str) -> Encoded:
     """One text's result. ``hidden``: (n_tokens, dim) float32, the last hidden state without padding.
 
