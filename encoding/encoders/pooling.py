@@ -37,7 +37,7 @@ def normalised(vectors: FloatArray) -> FloatArray:
 
 
 def mean_pooled(vectors: FloatArray) -> FloatArray:
-    """Pooled vector, (dim,), of ready token vectors, (n_tokens, dim) float32: their mean at norm 1, 0 if they cancel."""
+    """Pooled vector, (dim,), of ready token vectors, (n_tokens, dim) float32: their mean, scaled to norm 1."""
     return normalised(POOLINGS["mean"](vectors))
 
 
