@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -91,3 +92,25 @@ def test_looking_at_the_package_or_the_command_imports_no_heavy_room() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("requirements-dev.txt", ["dev"]), ("requirements-light.txt", ["node", "onnx", "eval"])]
+)
+def test_the_lock_holds_every_dependency(lock: str, extras: list[str]) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    locked = {
+        line.split("==")[0] for line in (ROOT / lock).read_text().splitlines() if re.match(r"[a-z0-9]\S*==", line)
+    }
+    wanted = [*project["dependencies"], *(each for extra in extras for each in project["optional-dependencies"][extra])]
+    names = {re.match(r"[A-Za-z0-9-]+", requirement)[0].lower() for requirement in wanted} - {project["name"]}
+    assert names <= locked, "run `make lock`"
+
+
+@pytest.mark.parametrize("lock", ["requirements-dev.txt", "requirements-light.txt"])
+def test_the_lock_pins_hashes_and_names_no_registry(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert "://" not in text
+    assert "--index" not in text
+    requirements = re.split(r"\n(?=[a-z0-9])", text)
+    assert all("--hash=sha256:" in requirement for requirement in requirements)
