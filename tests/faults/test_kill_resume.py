@@ -61,9 +61,7 @@ def stored(client: OpenSearch, index: str) -> dict[str, Any]:
     query = {"query": {"match_all": {}}, "docvalue_fields": ["mv.vectors"], "version": True}
     hits = helpers.scan(client, query=query, index=index, size=1000)
     # The version's upper half is the run's time; its lower half tells which line is there.
-    return {
-        hit["_id"]: (hit["_source"], hit["fields"]["mv.vectors"], hit["_version"] & 0xFFFF_FFFF) for hit in hits
-    }
+    return {hit["_id"]: (hit["_source"], hit["fields"]["mv.vectors"], hit["_version"] & 0xFFFF_FFFF) for hit in hits}
 
 
 def dead(folder: Path, index: str) -> list[dict[str, Any]]:

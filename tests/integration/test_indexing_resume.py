@@ -121,6 +121,15 @@ class TestCommand:
         assert summary["rejections"][0]["line"] == 1
         assert Path(summary["dead_letters"]).name == f"{index_name}.dead.jsonl"
 
+    def test_ready_vectors_need_no_model_package(self, node_url: str, index_name: str, tmp_path: Path) -> None:
+        write(tmp_path / "docs.jsonl", [document(0)])
+        absent = "torch", "transformers", "onnxruntime", "tokenizers", "pyarrow"
+        program = f"import sys; sys.modules.update(dict.fromkeys({absent}))\n"
+        program += "from opensearch_multivector.cli.main import run; run()"
+        command = [sys.executable, "-c", program, "index", "docs.jsonl", "--index", index_name, "--url", node_url]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stdout.splitlines()[:1]) == (0, ["1 read = 1 indexed + 0 rejected"]), done.stderr
+
     @pytest.mark.parametrize(
         ("arguments", "code", "words"),
         [
