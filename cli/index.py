@@ -72,7 +72,7 @@ def index(
     batch: Annotated[int, typer.Option(min=1, help="Texts encoded together.")] = 64,
     max_record_mb: Annotated[float, typer.Option(min=0.001, help="Largest record taken, in MB.")] = 5.0,
     dead_letters: Annotated[
-        Path | None, typer.Option(help="File for rejected documents; default INDEX.dead.jsonl.")
+        Path | None, typer.Option(help="File for rejected documents; default INDEX.DOCS.dead.jsonl.")
     ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Start over instead of resuming.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,

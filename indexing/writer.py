@@ -21,7 +21,7 @@ from opensearch_multivector.indexing.bulk import BulkSender
 from opensearch_multivector.indexing.checkpoints import Checkpoint, CheckpointStore
 from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
 from opensearch_multivector.indexing.ledger import Mark
-from opensearch_multivector.indexing.readers import Documents, Entry, Reader, open_reader
+from opensearch_multivector.indexing.readers import STDIN, Documents, Entry, Reader, open_reader
 from opensearch_multivector.indexing.records import Layout, RejectedError
 from opensearch_multivector.indexing.run import IndexRun, Limits, Progress
 from opensearch_multivector.plugin.connection import cluster_errors
@@ -86,7 +86,7 @@ def index_documents(
     ``documents``: a BEIR folder, a JSONL (plain or gzip), Parquet, `.npz` or `.npy` file, ``"-"`` for JSON lines on
     standard input, or mappings. ``encoder`` None: they bring token vectors, in the layout's ``vectors_field`` or in the
     file ``vectors``. The index is made where it is absent (``shards``, ``replicas``). Bad documents are left out and
-    written to ``dead_letters`` (default `INDEX.dead.jsonl`). ``message`` gets sentences for people; ``stop``, once set,
+    written to ``dead_letters`` (default `INDEX.DOCS.dead.jsonl`, anew with each run). ``message`` gets sentences for people; ``stop``, once set,
     ends the run early and in order.
 
     Raises InputError on unusable options or input, MismatchError where the index is of another encoder, dimension or
@@ -120,7 +120,7 @@ def index_documents(
         target.make_index(client, index, spec, shards=shards, replicas=replicas)
 
     store = CheckpointStore(client, index, target.index_uuid(client, index), reader.name)
-    letters = str((dead_letters or Path(f"{index}.dead.jsonl")).resolve())
+    letters = str((dead_letters or _dead_letters_of(index, documents)).resolve())
     if letters == reader.name:
         raise InputError(f"{letters} can't be the input and the dead letters at once: pass --dead-letters")
     checkpoint = None if restart else store.claim()
@@ -171,6 +171,14 @@ def index_documents(
         rejections=tuple(run.rejections),
         interrupted=not finished,
     )
+
+
+def _dead_letters_of(index: str, documents: Documents) -> Path:
+    """One file for each (index, source), as with checkpoints: runs of different sources leave each other's alone."""
+    source = "documents"
+    if isinstance(documents, str | Path):
+        source = "stdin" if str(documents) == STDIN else Path(documents).resolve().name.split(".")[0]
+    return Path(f"{index}.{source}.dead.jsonl")
 
 
 def _look_ahead(reader: Reader, entries: Iterator[Entry]) -> tuple[int, Iterator[Entry]]:

@@ -20,7 +20,7 @@ from opensearch_multivector.indexing.readers.parquet import ParquetReader
 from opensearch_multivector.indexing.readers.vector_file import VectorFileReader
 from opensearch_multivector.indexing.records import Layout, RejectedError
 
-__all__ = ["Documents", "Entry", "Reader", "VectorStore", "brings_vectors", "open_reader"]
+__all__ = ["STDIN", "Documents", "Entry", "Reader", "VectorStore", "brings_vectors", "open_reader"]
 
 Documents = str | Path | Iterable[Mapping[str, Any]]
 STDIN = "-"

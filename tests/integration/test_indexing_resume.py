@@ -119,7 +119,7 @@ class TestCommand:
         summary = json.loads(done.stdout)
         assert (summary["read"], summary["indexed"], summary["rejected"]) == (3, 2, 1)
         assert summary["rejections"][0]["line"] == 1
-        assert Path(summary["dead_letters"]).name == f"{index_name}.dead.jsonl"
+        assert Path(summary["dead_letters"]).name == f"{index_name}.stdin.dead.jsonl"
 
     def test_ready_vectors_need_no_model_package(self, node_url: str, index_name: str, tmp_path: Path) -> None:
         write(tmp_path / "docs.jsonl", [document(0)])
