@@ -86,8 +86,8 @@ def index_documents(
     ``documents``: a BEIR folder, a JSONL (plain or gzip), Parquet, `.npz` or `.npy` file, ``"-"`` for JSON lines on
     standard input, or mappings. ``encoder`` None: they bring token vectors, in the layout's ``vectors_field`` or in the
     file ``vectors``. The index is made where it is absent (``shards``, ``replicas``). Bad documents are left out and
-    written to ``dead_letters`` (default `INDEX.DOCS.dead.jsonl`, anew with each run). ``message`` gets sentences for people; ``stop``, once set,
-    ends the run early and in order.
+    written to ``dead_letters`` (default `INDEX.DOCS.dead.jsonl`, anew with each run). ``message`` gets sentences for
+    people; ``stop``, once set, ends the run early and in order.
 
     Raises InputError on unusable options or input, MismatchError where the index is of another encoder, dimension or
     codec, ClusterError where the cluster gives up.
