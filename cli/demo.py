@@ -78,7 +78,7 @@ def _docstrings(client: OpenSearch, encoders: Encoders, quiet: bool) -> dict[str
     from opensearch_multivector.cli.search import print_hits
     from opensearch_multivector.evaluation.demo import Watcher, ask_docstrings
 
-    with Bars("the standard library's docstrings") as bars:
+    with Bars("docstrings") as bars:
         searcher, answers = ask_docstrings(client, _workplace(), encoders, Watcher(bars.indexing, message=_say))
     if not quiet:
         for question, result in answers.items():

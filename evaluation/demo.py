@@ -24,9 +24,9 @@ ONE_VECTOR, LATE_INTERACTION, SLIM = "dense", "dense/client", "slim"
 ROWS = {"bm25": "BM25", ONE_VECTOR: "one vector", SLIM: "SLIM", LATE_INTERACTION: "late interaction"}
 QUESTIONS = (
     "how do I run a command and capture its output?",
-    "pick several different elements of a list at random",
-    "show the differences between two texts line by line",
-    "remove a directory with everything in it",
+    "choose several different members of a list at random",
+    "show what changed between two texts, line by line",
+    "delete a folder and everything inside it",
 )
 
 
