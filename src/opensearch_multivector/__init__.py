@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from opensearch_multivector.plugin.connection import connect as connect
     from opensearch_multivector.plugin.connection import connect_async as connect_async
     from opensearch_multivector.queries.async_searcher import AsyncSearcher as AsyncSearcher
+    from opensearch_multivector.queries.encoded_query import EncodedQuery as EncodedQuery
     from opensearch_multivector.queries.searcher import Searcher as Searcher
 
 __version__ = version("opensearch-multivector")
@@ -20,6 +21,7 @@ __version__ = version("opensearch-multivector")
 # Imported at first use, so that whoever wants one room does not wait for the others.
 _HOMES = {
     "AsyncSearcher": "queries.async_searcher",
+    "EncodedQuery": "queries.encoded_query",
     "Searcher": "queries.searcher",
     "connect": "plugin.connection",
     "connect_async": "plugin.connection",
