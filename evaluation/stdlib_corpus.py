@@ -17,7 +17,7 @@ from pathlib import Path
 from opensearch_multivector.errors import InputError
 
 MIN_CHARACTERS = 60
-MAX_CHARACTERS = 600
+MAX_CHARACTERS = 450
 # What is no library to call, or is large and rarely what a question is about.
 SKIPPED = frozenset(
     {"antigravity", "bdb", "config", "distutils", "doctest", "encodings", "ensurepip", "idlelib", "imaplib"}

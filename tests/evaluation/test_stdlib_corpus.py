@@ -83,7 +83,7 @@ def test_what_is_taken_and_what_is_not(tmp_path: Path) -> None:
     assert list(by_id) == ["odd", "pkg", "pkg.Box", "pkg.Box.open", "pkg.fetch", "pkg.long"]
     assert by_id["pkg.Box.open"]["title"] == "pkg.Box.open(key, *rest, deep, **more)"
     assert by_id["pkg.Box.open"]["kind"] == "method"
-    assert 500 < len(by_id["pkg.long"]["text"]) <= MAX_CHARACTERS
+    assert 400 < len(by_id["pkg.long"]["text"]) <= MAX_CHARACTERS
     assert by_id["pkg.long"]["text"].split() == LONG.split()[: len(by_id["pkg.long"]["text"].split())]
 
 
