@@ -21,7 +21,7 @@ from opensearch_multivector.encoding.encoders import load_encoder, load_term_enc
 from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, IntArray, Kind
 from opensearch_multivector.evaluation.beir import read_collection
 from opensearch_multivector.evaluation.evaluate import Configuration, evaluate
-from opensearch_multivector.evaluation.report import table
+from opensearch_multivector.evaluation.report import measures_table, stages_table
 from opensearch_multivector.indexing import index_documents
 from opensearch_multivector.plugin.connection import connect
 from opensearch_multivector.queries.searcher import Searcher
@@ -106,7 +106,7 @@ def main() -> None:
                 [Configuration.parse(name) for name in names],
                 window_size=arguments.window_size,
             )
-            console.print(codec, table(outcome))
+            console.print(codec, measures_table(outcome), stages_table(outcome))
     finally:
         for index in indices.values():
             client.indices.delete(index=index, params={"ignore_unavailable": "true"})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import MismatchError
@@ -58,11 +56,6 @@ def check_match(index: str, wanted: FieldSpec, found: FieldSpec) -> None:
             f"index {index!r} was made with {'; '.join(differences)}: use what the index was made with, or give "
             "another --index"
         )
-
-
-def as_in(found: FieldSpec, wanted: FieldSpec) -> FieldSpec:
-    """The wanted field, with what a run does not choose taken from the index."""
-    return replace(wanted, has_dense=found.has_dense)
 
 
 def _name(encoder: EncoderRef | None) -> str:
