@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from opensearch_multivector.evaluation.evaluate import Configuration
 
 _EXAMPLE = """
-Example:  osmv eval scifact/ --config bm25 --config dense --config dense/client --runs-dir runs
+Example:  osmv eval scifact/ --config bm25 --config dense --config dense/client
 
           osmv eval scifact/ --index papers --config bm25+dense/client --measure nDCG@10 --measure R@1000 --size 1000
 
@@ -53,7 +53,9 @@ def evaluate(
     measure: Annotated[
         list[str] | None, typer.Option(help="Measure of ir-measures; default nDCG@10, R@100, RR@10.")
     ] = None,
-    runs_dir: Annotated[Path | None, typer.Option(help="Write each ranking here as a TREC run.")] = None,
+    runs_dir: Annotated[Path, typer.Option(help="Folder in which each ranking is written as a TREC run.")] = Path(
+        "runs"
+    ),
     latency_topics: Annotated[int, typer.Option(min=0, help="Topics to time, searched one at a time.")] = 100,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:

@@ -175,3 +175,18 @@ def test_what_can_not_be_done_is_one_sentence(
     assert done.returncode == code
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_demo_evaluates_a_folder_and_finds_its_index_again(client: OpenSearch, folder: Path, osmv: Any) -> None:
+    first, second = (osmv("demo", "--data", str(folder), "--light", "--json") for _ in range(2))
+    assert first.returncode == second.returncode == 0, first.stderr
+    figures, again = (json.loads(done.stdout)["evaluation"] for done in (first, second))
+    assert [each["name"] for each in figures["configurations"]] == [
+        "bm25",
+        "dense",
+        "dense/client",
+        "bm25+dense/client",
+    ]
+    assert figures["configurations"][2]["measures"]["RR@10"] == 1.0
+    assert again["index"] == figures["index"]
+    assert operations(client, figures["index"]) == len(DOCUMENTS)
