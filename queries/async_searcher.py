@@ -18,6 +18,7 @@ from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.results import SearchResult
 from opensearch_multivector.queries.transport import (
     advance,
+    book,
     msearch_lines,
     responses_of_batch,
     search_params,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
 
 # Searches under way at once in `search_many`: more would only queue in the cluster.
-_CONCURRENT = 8
+_CONCURRENT = 4
 
 
 class AsyncSearcher:
@@ -78,7 +79,7 @@ class AsyncSearcher:
         while isinstance(outcome, Round):
             sent = time.perf_counter()
             answer = await self._run(outcome)
-            timings[outcome.stage] = (time.perf_counter() - sent) * 1e3
+            book(timings, outcome.stage, (time.perf_counter() - sent) * 1e3)
             outcome = await asyncio.to_thread(advance, running, answer)
         return with_timings(outcome, timings, start)
 

@@ -8,9 +8,9 @@ logic is here once.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.plugin.fields import FieldSpec
@@ -19,21 +19,30 @@ from opensearch_multivector.queries.explain import TokenSpans, token_matches
 from opensearch_multivector.queries.first_stages import FirstStage, parse_first_stage
 from opensearch_multivector.queries.fusion import reciprocal_rank_fusion
 from opensearch_multivector.queries.request import SearchRequest
-from opensearch_multivector.queries.rerankers import RERANKERS, Key, Reranker, ids_query, key_of
-from opensearch_multivector.queries.rerankers.client import blob_of, blob_parts
+from opensearch_multivector.queries.rerankers import RERANKERS, Key, Reranked, Reranker, find, key_of
+from opensearch_multivector.queries.rerankers.client import blob_bytes, blob_of, blob_parts
 from opensearch_multivector.queries.results import Hit, SearchResult
 
 Body: TypeAlias = dict[str, Any]
 Response: TypeAlias = dict[str, Any]
+Item = TypeVar("Item")
+
+# Token vectors asked for at once: OpenSearch builds a response in its heap, several times this size, before it sends
+# it, and 16 searches whose 300 candidates carried 490 KB each ended a node with 2 GB.
+MAX_RESPONSE_BYTES = 48_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Requests that can go out together. ``stage`` is what their time is booked under."""
+    """Requests that can go out together. ``stage`` is what their time is booked under.
+
+    ``response_bytes``: about how large the responses are, where token vectors are in them.
+    """
 
     stage: Literal["first_stage", "rerank_fetch", "fetch"]
     bodies: list[Body]
     routing: str | None = None
+    response_bytes: int = 0
 
 
 Plan: TypeAlias = Generator[Round, list[Response], SearchResult]
@@ -60,31 +69,47 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
         reranker.check(spec)
     timings: dict[str, float] = {}
 
-    carries = reranker is not None and reranker.reads_first_stage and len(stages) == 1
+    window_bytes = reranker.hit_bytes(spec) * request.window_size if reranker is not None else 0
+    carries = (
+        reranker is not None and reranker.reads_first_stage and len(stages) == 1 and window_bytes <= MAX_RESPONSE_BYTES
+    )
     parts = reranker.parts(spec) if reranker is not None and carries else {}
     bodies = [_first_stage_body(stage, spec, request, query, parts) for stage in stages]
-    candidates = _candidates((yield Round("first_stage", bodies, request.routing)), request.window_size)
+    responses = yield Round("first_stage", bodies, request.routing, window_bytes if carries else 0)
+    candidates = _candidates(responses, request.window_size)
     timings["first_stage_took"] = candidates.took
 
     ranking = candidates.ranking
     skipped: dict[str, str] = {}
     if reranker is not None and ranking:
         assert query.vectors is not None
-        hits: Sequence[dict[str, Any]] = list(candidates.hits.values())
-        if not carries:
-            body = reranker.body(spec, query.vectors, [doc_id for (_, doc_id), _ in ranking])
-            (response,) = yield Round("rerank_fetch", [body], request.routing)
-            hits = response["hits"]["hits"]
-        ranking, skipped = _rerank(reranker, spec, query.vectors, ranking, hits, timings)
+        reranked = Reranked({})
+        if carries:
+            _score(reranker, spec, query.vectors, list(candidates.hits.values()), reranked, timings)
+        else:
+            for keys in _slices([key for key, _ in ranking], reranker.hit_bytes(spec)):
+                body = reranker.body(spec, query.vectors, keys)
+                response_bytes = reranker.hit_bytes(spec) * len(keys)
+                (response,) = yield Round("rerank_fetch", [body], request.routing, response_bytes)
+                _score(reranker, spec, query.vectors, response["hits"]["hits"], reranked, timings)
+        # Equal scores keep the first stage's order. A candidate deleted between the rounds has no score and is gone.
+        ranking = [(key, reranked.scores[key]) for key, _ in ranking if key in reranked.scores]
+        ranking.sort(key=lambda item: -item[1])
+        skipped = reranked.skipped
     if request.min_score is not None:
         ranking = [(key, score) for key, score in ranking if score >= request.min_score]
 
     page = ranking[request.offset : request.offset + request.size]
     first_scores = dict(candidates.ranking)
     found = [Hit(key[1], score, key[0], first_scores[key]) for key, score in page]
-    if found and (request.source is not False or request.explain):
-        (response,) = yield Round("fetch", [_fetch_body(spec, request, found)], request.routing)
-        found = _with_sources(spec, request, query, found, response, spans)
+    if request.source is not False or request.explain:
+        hit_bytes = blob_bytes(spec) if request.explain else 0
+        complete: list[Hit] = []
+        for part in _slices(found, hit_bytes):
+            body = _fetch_body(spec, request, part)
+            (response,) = yield Round("fetch", [body], request.routing, hit_bytes * len(part))
+            complete += _with_sources(spec, request, query, part, response, spans)
+        found = complete
     return SearchResult(found, candidates.total, len(candidates.ranking), skipped, timings)
 
 
@@ -113,29 +138,34 @@ def _candidates(responses: list[Response], window_size: int) -> _Candidates:
     )
 
 
-def _rerank(
+def _slices(items: Sequence[Item], item_bytes: int) -> Iterator[Sequence[Item]]:
+    """The items in as few parts as keep each response under `MAX_RESPONSE_BYTES`."""
+    step = max(1, MAX_RESPONSE_BYTES // item_bytes) if item_bytes else max(1, len(items))
+    for first in range(0, len(items), step):
+        yield items[first : first + step]
+
+
+def _score(
     reranker: Reranker,
     spec: FieldSpec,
     query: FloatArray,
-    ranking: list[tuple[Key, float]],
     hits: Sequence[dict[str, Any]],
+    reranked: Reranked,
     timings: dict[str, float],
-) -> tuple[list[tuple[Key, float]], dict[str, str]]:
+) -> None:
     start = time.perf_counter()
-    reranked = reranker.read(spec, query, hits)
-    # Equal scores keep the first stage's order. A candidate deleted between the two rounds has no score and is gone.
-    scored = [(key, reranked.scores[key]) for key, _ in ranking if key in reranked.scores]
-    scored.sort(key=lambda item: -item[1])
-    timings["rerank"] = (time.perf_counter() - start) * 1e3
-    return scored, reranked.skipped
+    part = reranker.read(spec, query, hits)
+    reranked.scores.update(part.scores)
+    reranked.skipped.update(part.skipped)
+    timings["rerank"] = timings.get("rerank", 0.0) + (time.perf_counter() - start) * 1e3
 
 
-def _fetch_body(spec: FieldSpec, request: SearchRequest, found: list[Hit]) -> Body:
+def _fetch_body(spec: FieldSpec, request: SearchRequest, found: Sequence[Hit]) -> Body:
     source: bool | list[str] = request.source
     if request.explain and isinstance(source, list):
         source = [*source, *spec.text_fields]
-    clause = {"bool": {"filter": [ids_query([hit.doc_id for hit in found])]}}
-    body: Body = {"query": clause, "size": len(found), "_source": source if source is not False else request.explain}
+    keys = [(hit.index, hit.doc_id) for hit in found]
+    body: Body = {**find(keys), "_source": source if source is not False else request.explain}
     return body | (blob_parts(spec) if request.explain else {})
 
 
@@ -143,7 +173,7 @@ def _with_sources(
     spec: FieldSpec,
     request: SearchRequest,
     query: EncodedQuery,
-    found: list[Hit],
+    found: Sequence[Hit],
     response: Response,
     spans: TokenSpans | None,
 ) -> list[Hit]:

@@ -20,13 +20,15 @@ from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.results import SearchResult
 from opensearch_multivector.queries.transport import (
     advance,
+    batches,
+    book,
     msearch_lines,
     responses_of_batch,
     search_params,
     with_timings,
 )
 
-# Queries that go out in one `_msearch`: bounds the size of a response, whose hits carry token vectors.
+# Queries that are encoded together and go out together, less where their responses are too large for one.
 _BATCH = 16
 
 
@@ -75,7 +77,7 @@ class Searcher:
         while isinstance(outcome, Round):
             sent = time.perf_counter()
             answer = self._run(outcome)
-            timings[outcome.stage] = (time.perf_counter() - sent) * 1e3
+            book(timings, outcome.stage, (time.perf_counter() - sent) * 1e3)
             outcome = advance(running, answer)
         return with_timings(outcome, timings, start)
 
@@ -97,11 +99,12 @@ class Searcher:
             for request, query in zip(requests, encoded, strict=True)
         ]
         outcomes: list[SearchResult | Round] = [advance(running, None) for running in plans]
-        while waiting := [i for i, outcome in enumerate(outcomes) if isinstance(outcome, Round)]:
-            rounds = [outcome for outcome in outcomes if isinstance(outcome, Round)]
-            for i, outcome, answer in zip(waiting, rounds, self._run_batch(rounds), strict=True):
-                timings[i][outcome.stage] = sum(response["took"] for response in answer)
-                outcomes[i] = advance(plans[i], answer)
+        while waiting := [(i, outcome) for i, outcome in enumerate(outcomes) if isinstance(outcome, Round)]:
+            for batch in batches(waiting):
+                answers = self._run_batch([round_ for _, round_ in batch])
+                for (i, round_), answer in zip(batch, answers, strict=True):
+                    book(timings[i], round_.stage, sum(response["took"] for response in answer))
+                    outcomes[i] = advance(plans[i], answer)
         return [
             with_timings(outcome, timing)
             for outcome, timing in zip(outcomes, timings, strict=True)

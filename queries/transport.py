@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from opensearchpy.exceptions import TransportError
 
-from opensearch_multivector.queries.plan import Plan, Response, Round
+from opensearch_multivector.queries.plan import MAX_RESPONSE_BYTES, Plan, Response, Round
 from opensearch_multivector.queries.results import SearchResult
 
 
@@ -24,6 +25,25 @@ def advance(running: Plan, answer: list[Response] | None) -> SearchResult | Roun
 def search_params(round_: Round) -> dict[str, str]:
     """URL parameters of a round's `_search`."""
     return {"routing": round_.routing} if round_.routing is not None else {}
+
+
+def batches(rounds: list[tuple[int, Round]]) -> Iterator[list[tuple[int, Round]]]:
+    """Numbered rounds in runs whose responses together stay under `MAX_RESPONSE_BYTES`: each is one `_msearch`."""
+    batch: list[tuple[int, Round]] = []
+    size = 0
+    for number, round_ in rounds:
+        if batch and size + round_.response_bytes > MAX_RESPONSE_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append((number, round_))
+        size += round_.response_bytes
+    if batch:
+        yield batch
+
+
+def book(timings: dict[str, float], stage: str, milliseconds: float) -> None:
+    """Add to a stage's time: a stage may take several rounds."""
+    timings[stage] = timings.get(stage, 0.0) + milliseconds
 
 
 def msearch_lines(rounds: list[Round]) -> list[dict[str, Any]]:

@@ -27,13 +27,16 @@ class Reranker(Protocol):
     name: str
     reads_first_stage: bool
 
+    def hit_bytes(self, spec: FieldSpec) -> int:
+        """About how many bytes of a response one candidate takes."""
+
     def check(self, spec: FieldSpec) -> None:
         """Raise MismatchError where the index lacks what this reranker reads."""
 
     def parts(self, spec: FieldSpec) -> dict[str, Any]:
         """What to add to a request's body so that its hits carry what `read` wants."""
 
-    def body(self, spec: FieldSpec, query: FloatArray, doc_ids: list[str]) -> dict[str, Any]:
+    def body(self, spec: FieldSpec, query: FloatArray, keys: Sequence[Key]) -> dict[str, Any]:
         """The request that finds the candidates again, with `parts`. ``query``: (n_tokens, dim) float32."""
 
     def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
@@ -45,6 +48,11 @@ def key_of(hit: dict[str, Any]) -> Key:
     return hit["_index"], hit["_id"]
 
 
-def ids_query(doc_ids: list[str]) -> dict[str, Any]:
-    """The clause that finds exactly these documents."""
-    return {"ids": {"values": doc_ids}}
+def find(keys: Sequence[Key]) -> dict[str, Any]:
+    """``query`` and ``size`` of a request that finds these documents.
+
+    Behind an alias another of the named indices may hold one of the ids as well: it is found, too, and has its place.
+    """
+    indices = sorted({index for index, _ in keys})
+    filters = [{"ids": {"values": [doc_id for _, doc_id in keys]}}, {"terms": {"_index": indices}}]
+    return {"query": {"bool": {"filter": filters}}, "size": len(keys) * len(indices)}

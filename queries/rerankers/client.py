@@ -7,11 +7,14 @@ from typing import Any
 
 import pybase64
 
+from opensearch_multivector.encoding.codecs import codec_named
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.encoding.maxsim import maxsim_blobs
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
-from opensearch_multivector.queries.rerankers.base import Reranked, ids_query, key_of
+from opensearch_multivector.queries.rerankers.base import Key, Reranked, find, key_of
 
+# What most text encoders cut documents at.
+_TYPICAL_TOKENS = 256
 NO_VECTORS = "has no token vectors: index it again (a partial update drops them)"
 
 
@@ -33,6 +36,11 @@ def blob_parts(spec: FieldSpec) -> dict[str, Any]:
     return {"docvalue_fields": [spec.sub(VECTORS)]}
 
 
+def blob_bytes(spec: FieldSpec) -> int:
+    """About how many bytes a blob takes in a response, as base64."""
+    return codec_named(spec.codec).payload_size(_TYPICAL_TOKENS, spec.dim) * 4 // 3
+
+
 class ClientReranker:
     """See the module's text."""
 
@@ -42,14 +50,17 @@ class ClientReranker:
     def check(self, spec: FieldSpec) -> None:
         """See `Reranker`: every multi-vector field has blobs."""
 
+    def hit_bytes(self, spec: FieldSpec) -> int:
+        """See `Reranker`."""
+        return blob_bytes(spec)
+
     def parts(self, spec: FieldSpec) -> dict[str, Any]:
         """See `Reranker`."""
         return blob_parts(spec)
 
-    def body(self, spec: FieldSpec, query: FloatArray, doc_ids: list[str]) -> dict[str, Any]:
+    def body(self, spec: FieldSpec, query: FloatArray, keys: Sequence[Key]) -> dict[str, Any]:
         """See `Reranker`."""
-        clause = {"bool": {"filter": [ids_query(doc_ids)]}}
-        return {"query": clause, "size": len(doc_ids), "_source": False, **self.parts(spec)}
+        return {**find(keys), "_source": False, **self.parts(spec)}
 
     def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
         """See `Reranker`."""

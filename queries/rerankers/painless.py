@@ -15,7 +15,7 @@ from typing import Any
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.errors import MismatchError
 from opensearch_multivector.plugin.fields import FLOATS, FieldSpec
-from opensearch_multivector.queries.rerankers.base import Reranked, ids_query, key_of
+from opensearch_multivector.queries.rerankers.base import Key, Reranked, find, key_of
 
 _SCRIPT = "lateInteractionScore(params.query_vectors, params.field, params._source, 'innerproduct')"
 
@@ -34,15 +34,20 @@ class PainlessReranker:
                 "without: index with --store-floats to have the baseline, or use rerank 'client'"
             )
 
+    def hit_bytes(self, spec: FieldSpec) -> int:
+        """See `Reranker`: an id and a score."""
+        return 0
+
     def parts(self, spec: FieldSpec) -> dict[str, Any]:
         """See `Reranker`."""
         return {}
 
-    def body(self, spec: FieldSpec, query: FloatArray, doc_ids: list[str]) -> dict[str, Any]:
+    def body(self, spec: FieldSpec, query: FloatArray, keys: Sequence[Key]) -> dict[str, Any]:
         """See `Reranker`."""
         params = {"query_vectors": query.tolist(), "field": spec.sub(FLOATS)}
-        scored = {"script_score": {"query": ids_query(doc_ids), "script": {"source": _SCRIPT, "params": params}}}
-        return {"query": scored, "size": len(doc_ids), "_source": False}
+        found = find(keys)
+        scored = {"script_score": {"query": found["query"], "script": {"source": _SCRIPT, "params": params}}}
+        return {**found, "query": scored, "_source": False}
 
     def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
         """See `Reranker`."""

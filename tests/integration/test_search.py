@@ -167,6 +167,11 @@ def test_an_alias_over_two_indices_keeps_equal_ids_apart(client: OpenSearch, ind
         for hit in hits:
             assert hit.score == pytest.approx(expected[hit.index, hit.doc_id], rel=1e-5)
             assert hit.source["title"] == hit.doc_id
+        # Only one of the two documents with an id is on the page: it, not the other, is fetched.
+        best = Searcher(client, f"{index_name}-both").search(QUERY, size=1, rerank="client", first_stage="bm25+dense")
+        (key,) = [(hit.index, hit.doc_id) for hit in best.hits]
+        assert key == max(expected, key=lambda key: expected[key])
+        assert best.hits[0].source["title"] == key[1]
     finally:
         client.indices.delete(index=f"{first.name},{second.name}")
 

@@ -16,10 +16,11 @@ from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerm
 from opensearch_multivector.queries.first_stages import FIRST_STAGES, parse_first_stage
 from opensearch_multivector.queries.first_stages.slim import MAX_CLAUSES
 from opensearch_multivector.queries.fusion import reciprocal_rank_fusion
-from opensearch_multivector.queries.plan import Round, plan
+from opensearch_multivector.queries.plan import MAX_RESPONSE_BYTES, Round, plan
 from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.rerankers import RERANKERS
 from opensearch_multivector.queries.results import SearchResult
+from opensearch_multivector.queries.transport import batches
 
 READY = EncoderRef(READY_VECTORS, "none")
 SPEC = FieldSpec("mv", 4, "f32", READY, terms=READY, has_floats=True)
@@ -152,3 +153,33 @@ def test_nothing_found_needs_no_further_round() -> None:
 def test_min_score_is_of_the_final_score() -> None:
     _, result = run(SearchRequest(QUERY, min_score=1.5, source=False), [[answer([ONE, BOTH])]])
     assert [hit.doc_id for hit in result.hits] == ["both"]
+
+
+def test_no_response_carries_more_vectors_than_a_node_can_bear() -> None:
+    """1,000 candidates of a large model come in several rounds, and give what one round would have given."""
+    large = FieldSpec("mv", 4096, "f32", READY)
+    query = EncodedQuery(vectors=np.eye(2, 4096, dtype=np.float32), pooled=np.ones(4096, np.float32))
+    hits = [raw_hit(f"d{i}", 1.0, np.eye(1, 4096, dtype=np.float32) * i) for i in range(40)]
+    running = plan(large, SearchRequest(query, size=40, window_size=40, source=False), query, None)
+    round_ = next(running)
+    assert "docvalue_fields" not in round_.bodies[0]
+    round_ = running.send([answer(hits)])
+    asked: list[str] = []
+    result = None
+    while result is None:
+        assert round_.response_bytes <= MAX_RESPONSE_BYTES
+        (body,) = round_.bodies
+        wanted = body["query"]["bool"]["filter"][0]["ids"]["values"]
+        asked += wanted
+        try:
+            round_ = running.send([answer([hit for hit in hits if hit["_id"] in wanted])])
+        except StopIteration as stop:
+            result = stop.value
+    assert asked == [f"d{i}" for i in range(40)]
+    assert [hit.doc_id for hit in result.hits] == [f"d{i}" for i in reversed(range(40))]
+
+
+def test_a_batch_is_split_where_its_responses_are_large() -> None:
+    rounds = [Round("rerank_fetch", [{}], response_bytes=MAX_RESPONSE_BYTES // 3) for _ in range(7)]
+    parts = list(batches(list(enumerate(rounds))))
+    assert [[number for number, _ in part] for part in parts] == [[0, 1, 2], [3, 4, 5], [6]]
