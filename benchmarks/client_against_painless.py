@@ -10,16 +10,13 @@ the machine's noise falls on all of them; medians and the ratio to painless are 
 from __future__ import annotations
 
 import argparse
-import base64
 import statistics
 import time
 
 import numpy as np
 
-from opensearch_multivector.encoding.codecs import encode_blob
+from opensearch_multivector.indexing import index_documents
 from opensearch_multivector.plugin.connection import connect
-from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
-from opensearch_multivector.plugin.mapping import index_body
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.searcher import Searcher
 
@@ -29,21 +26,10 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 
 
 def fill(client, index: str, codec: str, floats: bool, documents: list[np.ndarray]) -> None:
-    dim = documents[0].shape[1]
-    spec = FieldSpec("mv", dim, codec, EncoderRef(READY_VECTORS, "none"), has_floats=floats)
     client.indices.delete(index=index, params={"ignore_unavailable": "true"})
-    client.indices.create(index=index, body=index_body(spec))
-    for first in range(0, len(documents), 20):
-        lines = []
-        for i, vectors in enumerate(documents[first : first + 20], start=first):
-            body = {
-                "mv.vectors": base64.b64encode(encode_blob(vectors, codec)).decode(),
-                "mv.dense": unit(vectors.mean(axis=0)).tolist(),
-            }
-            if floats:
-                body["mv.floats"] = vectors.tolist()
-            lines += [{"index": {"_id": str(i)}}, body]
-        assert not client.bulk(body=lines, index=index)["errors"]
+    mappings = [{"id": str(i), "text": "-", "vectors": vectors} for i, vectors in enumerate(documents)]
+    summary = index_documents(client, index, mappings, encoder=None, codec=codec, store_floats=floats)
+    assert summary.indexed == len(documents), summary.rejections
     client.indices.forcemerge(index=index, params={"max_num_segments": "1"})
     client.indices.refresh(index=index)
 

@@ -10,6 +10,7 @@ after a merge to one segment (the int8 index also holds SLIM terms).
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,9 @@ class Remembering:
 
 
 def store_bytes(client, index: str) -> int:
+    # Until its retention lease moves on, twice a minute, a shard keeps the whole `_source` of new documents for recovery.
+    client.indices.flush(index=index)
+    time.sleep(65)
     client.indices.forcemerge(index=index, params={"max_num_segments": "1"})
     client.indices.refresh(index=index)
     return client.indices.stats(index=index)["indices"][index]["primaries"]["store"]["size_in_bytes"]
