@@ -49,7 +49,7 @@ class Remembering:
 
 
 def store_bytes(client, index: str) -> int:
-    # Until its retention lease moves on, twice a minute, a shard keeps the whole `_source` of new documents for recovery.
+    # Until its retention lease moves on, twice a minute, a shard keeps all of new documents for recovery.
     client.indices.flush(index=index)
     time.sleep(65)
     client.indices.forcemerge(index=index, params={"max_num_segments": "1"})

@@ -19,17 +19,21 @@ from opensearch_multivector.queries.explain import TokenSpans, token_matches
 from opensearch_multivector.queries.first_stages import FirstStage, parse_first_stage
 from opensearch_multivector.queries.fusion import reciprocal_rank_fusion
 from opensearch_multivector.queries.request import SearchRequest
-from opensearch_multivector.queries.rerankers import RERANKERS, Key, Reranked, Reranker, find, key_of
+from opensearch_multivector.queries.rerankers import (
+    MAX_RESPONSE_BYTES,
+    RERANKERS,
+    Key,
+    Reranked,
+    Reranker,
+    find,
+    key_of,
+)
 from opensearch_multivector.queries.rerankers.client import blob_bytes, blob_of, blob_parts
 from opensearch_multivector.queries.results import Hit, SearchResult
 
 Body: TypeAlias = dict[str, Any]
 Response: TypeAlias = dict[str, Any]
 Item = TypeVar("Item")
-
-# Token vectors asked for at once: OpenSearch builds a response in its heap, several times this size, before it sends
-# it, and 16 searches whose 300 candidates carried 490 KB each ended a node with 2 GB.
-MAX_RESPONSE_BYTES = 48_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +73,14 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
         reranker.check(spec)
     timings: dict[str, float] = {}
 
-    window_bytes = reranker.hit_bytes(spec) * request.window_size if reranker is not None else 0
-    carries = (
-        reranker is not None and reranker.reads_first_stage and len(stages) == 1 and window_bytes <= MAX_RESPONSE_BYTES
-    )
-    parts = reranker.parts(spec) if reranker is not None and carries else {}
-    bodies = [_first_stage_body(stage, spec, request, query, parts) for stage in stages]
-    responses = yield Round("first_stage", bodies, request.routing, window_bytes if carries else 0)
-    candidates = _candidates(responses, request.window_size)
+    page_end = request.offset + request.size
+    rider = None
+    if reranker is not None and len(stages) == 1 and query.vectors is not None:
+        rider = reranker.rider(spec, query.vectors, request.window_size, page_end)
+    bodies = [_first_stage_body(stage, spec, request, query, rider or {}) for stage in stages]
+    response_bytes = reranker.hit_bytes(spec) * request.window_size if reranker is not None and rider else 0
+    candidates = _candidates((yield Round("first_stage", bodies, request.routing, response_bytes)), request.window_size)
+    rescored = rider is not None and "rescore" in rider
     timings["first_stage_took"] = candidates.took
 
     ranking = candidates.ranking
@@ -84,7 +88,7 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
     if reranker is not None and ranking:
         assert query.vectors is not None
         reranked = Reranked({})
-        if carries:
+        if rider is not None:
             _score(reranker, spec, query.vectors, list(candidates.hits.values()), reranked, timings)
         else:
             for keys in _slices([key for key, _ in ranking], reranker.hit_bytes(spec)):
@@ -99,9 +103,9 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
     if request.min_score is not None:
         ranking = [(key, score) for key, score in ranking if score >= request.min_score]
 
-    page = ranking[request.offset : request.offset + request.size]
-    first_scores = dict(candidates.ranking)
-    found = [Hit(key[1], score, key[0], first_scores[key]) for key, score in page]
+    page = ranking[request.offset : page_end]
+    first_scores = {} if rescored else dict(candidates.ranking)
+    found = [Hit(key[1], score, key[0], first_scores.get(key)) for key, score in page]
     if request.source is not False or request.explain:
         hit_bytes = blob_bytes(spec) if request.explain else 0
         complete: list[Hit] = []
@@ -110,14 +114,15 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
             (response,) = yield Round("fetch", [body], request.routing, hit_bytes * len(part))
             complete += _with_sources(spec, request, query, part, response, spans)
         found = complete
-    return SearchResult(found, candidates.total, len(candidates.ranking), skipped, timings)
+    handed_on = min(candidates.total, request.window_size) if rescored else len(candidates.ranking)
+    return SearchResult(found, candidates.total, handed_on, skipped, timings)
 
 
 def _first_stage_body(
-    stage: FirstStage, spec: FieldSpec, request: SearchRequest, query: EncodedQuery, parts: Body
+    stage: FirstStage, spec: FieldSpec, request: SearchRequest, query: EncodedQuery, rider: Body
 ) -> Body:
     clause = stage.dsl(spec, query, request.window_size, request.filter)
-    return {"query": clause, "size": request.window_size, "_source": False, **parts}
+    return {"query": clause, "size": request.window_size, "_source": False, **rider}
 
 
 def _candidates(responses: list[Response], window_size: int) -> _Candidates:

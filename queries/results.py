@@ -23,12 +23,15 @@ class TokenMatch:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A found document. ``score`` is the rerank's, or the first stage's where nothing was reranked."""
+    """A found document. ``score`` is the rerank's, or the first stage's where nothing was reranked.
+
+    ``first_stage_score`` is None where OpenSearch itself reranked in the first stage's request: it gives one score.
+    """
 
     doc_id: str
     score: float
     index: str
-    first_stage_score: float
+    first_stage_score: float | None
     source: dict[str, Any] = field(default_factory=dict)
     matches: tuple[TokenMatch, ...] | None = None
 
@@ -38,9 +41,9 @@ class SearchResult:
     """The page of hits and how it came about.
 
     ``total``: matches of the first stage (of the largest one in a fusion), capped by the engine at 10,000.
-    ``candidates``: how many documents the rerank saw. ``skipped``: reason by doc_id for candidates whose stored vectors
-    could not be read: they are left out of the hits. ``timings``: milliseconds by stage (``encode``, ``first_stage``,
-    ``rerank_fetch``, ``rerank``, ``fetch``, ``total``; ``first_stage_took`` is the engine's own time). In `search_many`
+    ``candidates``: how many documents the first stage handed on. ``skipped``: reason by doc_id for candidates whose
+    stored vectors could not be read: they are left out of the hits. ``timings``: milliseconds by stage (``encode``,
+    ``first_stage``, ``rerank_fetch``, ``rerank``, ``fetch``, ``total``; ``first_stage_took`` is the engine's own time). In `search_many`
     requests are shared, so there each query carries the engine's time instead of the round trip's.
     """
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from opensearchpy.exceptions import TransportError
 
-from opensearch_multivector.queries.plan import MAX_RESPONSE_BYTES, Plan, Response, Round
+from opensearch_multivector.queries.plan import Plan, Response, Round
+from opensearch_multivector.queries.rerankers import MAX_RESPONSE_BYTES
 from opensearch_multivector.queries.results import SearchResult
 
 

@@ -12,6 +12,10 @@ from opensearch_multivector.plugin.fields import FieldSpec
 # Index and _id: behind an alias two indices may hold the same _id.
 Key: TypeAlias = tuple[str, str]
 
+# Token vectors asked for at once: OpenSearch builds a response in its heap, several times this size, before it sends
+# it, and 16 searches whose 300 candidates carried 490 KB each ended a node with 2 GB.
+MAX_RESPONSE_BYTES = 48_000_000
+
 
 @dataclass(slots=True)
 class Reranked:
@@ -22,10 +26,9 @@ class Reranked:
 
 
 class Reranker(Protocol):
-    """``reads_first_stage``: a lone first stage may carry `parts` in its own request, which saves a round trip."""
+    """One way to score candidates again."""
 
     name: str
-    reads_first_stage: bool
 
     def hit_bytes(self, spec: FieldSpec) -> int:
         """About how many bytes of a response one candidate takes."""
@@ -33,11 +36,15 @@ class Reranker(Protocol):
     def check(self, spec: FieldSpec) -> None:
         """Raise MismatchError where the index lacks what this reranker reads."""
 
-    def parts(self, spec: FieldSpec) -> dict[str, Any]:
-        """What to add to a request's body so that its hits carry what `read` wants."""
+    def rider(self, spec: FieldSpec, query: FloatArray, window_size: int, page_end: int) -> dict[str, Any] | None:
+        """What a lone first stage's request takes along so that `read` can do with its hits, which saves a round trip.
+
+        A rider with ``rescore`` lets OpenSearch score the window, and needs to return the first ``page_end`` hits only.
+        None: another request is better, or needed.
+        """
 
     def body(self, spec: FieldSpec, query: FloatArray, keys: Sequence[Key]) -> dict[str, Any]:
-        """The request that finds the candidates again, with `parts`. ``query``: (n_tokens, dim) float32."""
+        """The request that finds the candidates again. ``query``: (n_tokens, dim) float32."""
 
     def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
         """Scores from the hits of either request."""

@@ -11,7 +11,7 @@ from opensearch_multivector.encoding.codecs import codec_named
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.encoding.maxsim import maxsim_blobs
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
-from opensearch_multivector.queries.rerankers.base import Key, Reranked, find, key_of
+from opensearch_multivector.queries.rerankers.base import MAX_RESPONSE_BYTES, Key, Reranked, find, key_of
 
 # What most text encoders cut documents at.
 _TYPICAL_TOKENS = 256
@@ -45,7 +45,6 @@ class ClientReranker:
     """See the module's text."""
 
     name = "client"
-    reads_first_stage = True
 
     def check(self, spec: FieldSpec) -> None:
         """See `Reranker`: every multi-vector field has blobs."""
@@ -54,13 +53,13 @@ class ClientReranker:
         """See `Reranker`."""
         return blob_bytes(spec)
 
-    def parts(self, spec: FieldSpec) -> dict[str, Any]:
+    def rider(self, spec: FieldSpec, query: FloatArray, window_size: int, page_end: int) -> dict[str, Any] | None:
         """See `Reranker`."""
-        return blob_parts(spec)
+        return blob_parts(spec) if window_size * blob_bytes(spec) <= MAX_RESPONSE_BYTES else None
 
     def body(self, spec: FieldSpec, query: FloatArray, keys: Sequence[Key]) -> dict[str, Any]:
         """See `Reranker`."""
-        return {**find(keys), "_source": False, **self.parts(spec)}
+        return {**find(keys), "_source": False, **blob_parts(spec)}
 
     def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
         """See `Reranker`."""

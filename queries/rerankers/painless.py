@@ -24,7 +24,6 @@ class PainlessReranker:
     """See the module's text."""
 
     name = "painless"
-    reads_first_stage = False
 
     def check(self, spec: FieldSpec) -> None:
         """See `Reranker`."""
@@ -38,20 +37,28 @@ class PainlessReranker:
         """See `Reranker`: an id and a score."""
         return 0
 
-    def parts(self, spec: FieldSpec) -> dict[str, Any]:
+    def rider(self, spec: FieldSpec, query: FloatArray, window_size: int, page_end: int) -> dict[str, Any]:
         """See `Reranker`."""
-        return {}
+        scored = _script_score({"match_all": {}}, spec, query)
+        weights = {"query_weight": 0, "rescore_query_weight": 1}
+        return {
+            "rescore": {"window_size": window_size, "query": {"rescore_query": scored, **weights}},
+            "size": page_end,
+        }
 
     def body(self, spec: FieldSpec, query: FloatArray, keys: Sequence[Key]) -> dict[str, Any]:
         """See `Reranker`."""
-        params = {"query_vectors": query.tolist(), "field": spec.sub(FLOATS)}
         found = find(keys)
-        scored = {"script_score": {"query": found["query"], "script": {"source": _SCRIPT, "params": params}}}
-        return {**found, "query": scored, "_source": False}
+        return {**found, "query": _script_score(found["query"], spec, query), "_source": False}
 
     def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
         """See `Reranker`."""
         return Reranked({key_of(hit): hit["_score"] - len(query) for hit in hits})
+
+
+def _script_score(clause: dict[str, Any], spec: FieldSpec, query: FloatArray) -> dict[str, Any]:
+    params = {"query_vectors": query.tolist(), "field": spec.sub(FLOATS)}
+    return {"script_score": {"query": clause, "script": {"source": _SCRIPT, "params": params}}}
 
 
 PAINLESS = PainlessReranker()

@@ -16,9 +16,9 @@ from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerm
 from opensearch_multivector.queries.first_stages import FIRST_STAGES, parse_first_stage
 from opensearch_multivector.queries.first_stages.slim import MAX_CLAUSES
 from opensearch_multivector.queries.fusion import reciprocal_rank_fusion
-from opensearch_multivector.queries.plan import MAX_RESPONSE_BYTES, Round, plan
+from opensearch_multivector.queries.plan import Round, plan
 from opensearch_multivector.queries.request import SearchRequest
-from opensearch_multivector.queries.rerankers import RERANKERS
+from opensearch_multivector.queries.rerankers import MAX_RESPONSE_BYTES, RERANKERS
 from opensearch_multivector.queries.results import SearchResult
 from opensearch_multivector.queries.transport import batches
 
@@ -123,6 +123,17 @@ def test_a_lone_stage_carries_the_blobs_and_saves_a_round() -> None:
     assert [each.stage for each in rounds] == ["first_stage"]
     assert rounds[0].bodies[0]["docvalue_fields"] == ["mv.vectors"]
     assert [(hit.doc_id, hit.score, hit.first_stage_score) for hit in result.hits] == [("both", 2, 1), ("one", 1, 2)]
+
+
+def test_where_opensearch_rescores_only_the_page_is_fetched() -> None:
+    request = SearchRequest(QUERY, rerank="painless", window_size=50, size=2, offset=3, source=False)
+    answered = answer([raw_hit(f"d{i}", 9.0 - i, np.eye(1, 4, dtype=np.float32)) for i in range(5)])
+    answered["hits"]["total"]["value"] = 50
+    rounds, result = run(request, [[answered]])
+    (body,) = rounds[0].bodies
+    assert (body["size"], body["rescore"]["window_size"]) == (5, 50)
+    assert [(hit.doc_id, hit.score, hit.first_stage_score) for hit in result.hits] == [("d3", 4, None), ("d4", 3, None)]
+    assert result.candidates == 50
 
 
 def test_a_fusion_fetches_blobs_for_the_fused_window_only() -> None:
