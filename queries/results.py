@@ -43,8 +43,9 @@ class SearchResult:
     ``total``: matches of the first stage (of the largest one in a fusion), capped by the engine at 10,000.
     ``candidates``: how many documents the first stage handed on. ``skipped``: reason by doc_id for candidates whose
     stored vectors could not be read: they are left out of the hits. ``timings``: milliseconds by stage (``encode``,
-    ``first_stage``, ``rerank_fetch``, ``rerank``, ``fetch``, ``total``; ``first_stage_took`` is the engine's own time). In `search_many`
-    requests are shared, so there each query carries the engine's time instead of the round trip's.
+    ``first_stage``, ``rerank_fetch``, ``rerank``, ``fetch``, ``total``; ``first_stage_took`` is the engine's own
+    time). In `search_many` requests are shared, so there each query carries the engine's time instead of the round
+    trip's.
     """
 
     hits: list[Hit]
