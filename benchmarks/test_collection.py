@@ -2,9 +2,9 @@
 
     python benchmarks/test_collection.py ../shared/data/scifact [--encoder NAME]
 
-For each codec an index is made and filled by the ordinary indexing run. Printed: nDCG@10, R@100 and RR@10 of each
-configuration, latency per stage, and for each codec the bytes per document of its blobs and of the whole store,
-after a merge to one segment (the int8 index also holds SLIM terms).
+For each codec an index is made and filled by the ordinary indexing run. Printed: bytes per document of the blobs and of
+the whole store, after a merge to one segment; nDCG@10, R@100 and RR@10 of the rerank over each codec, and of every
+configuration over int8, with the latency of each stage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import Progress
 
 from opensearch_multivector.encoding.codecs import CODECS
 from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
@@ -48,33 +48,38 @@ class Remembering:
         return self._encoder.offsets(text, kind)
 
 
-def store_bytes(client, index: str) -> int:
+def settle(client, indices: Sequence[str]) -> None:
+    """Merge to one segment each, and leave out what is kept for a while only."""
     # Until its retention lease moves on, twice a minute, a shard keeps all of new documents for recovery.
-    client.indices.flush(index=index)
+    for index in indices:
+        client.indices.flush(index=index)
     time.sleep(65)
-    client.indices.forcemerge(index=index, params={"max_num_segments": "1"})
-    client.indices.refresh(index=index)
-    return client.indices.stats(index=index)["indices"][index]["primaries"]["store"]["size_in_bytes"]
+    for index in indices:
+        client.indices.forcemerge(index=index, params={"max_num_segments": "1"})
+        client.indices.refresh(index=index)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--encoder")
+    parser.add_argument("--terms", action="store_true", help="SLIM terms as well, and its first stages")
     parser.add_argument("--window-size", type=int, default=300)
+    parser.add_argument("--codec-window-size", type=int, default=100, help="to compare codecs with one another")
     arguments = parser.parse_args()
     client = connect(timeout=300)
     collection = read_collection(arguments.folder)
     encoder = Remembering(load_encoder(arguments.encoder))
-    term_encoder = load_term_encoder()
+    term_encoder = load_term_encoder() if arguments.terms else None
     console = Console(width=160)
     indices = {codec: f"osmv-bench-{codec}" for codec in CODECS}
     try:
+        summaries = {}
         for codec, index in indices.items():
             client.indices.delete(index=index, params={"ignore_unavailable": "true"})
             with Progress(console=console) as bars:
                 task = bars.add_task(f"indexing, {codec}")
-                summary = index_documents(
+                summaries[codec] = index_documents(
                     client,
                     index,
                     arguments.folder,
@@ -84,33 +89,26 @@ def main() -> None:
                     restart=True,
                     progress=lambda p, bars=bars, task=task: bars.update(task, total=p.size, completed=p.consumed),
                 )
-            per_document = summary.vector_bytes / summary.indexed
-            store = store_bytes(client, index) / summary.indexed
+        settle(client, list(indices.values()))
+        for codec, summary in summaries.items():
+            stats = client.indices.stats(index=indices[codec])["indices"][indices[codec]]["primaries"]
             print(
                 f"{codec}: {summary.indexed:,} documents, {summary.docs_per_second} documents/s, "
-                f"{summary.truncated:,} truncated, blobs {per_document:,.0f} bytes a document, store {store:,.0f}"
+                f"{summary.truncated:,} truncated, blobs {summary.vector_bytes / summary.indexed:,.0f} bytes a document, "
+                f"store {stats['store']['size_in_bytes'] / summary.indexed:,.0f}"
             )
-        for codec, index in track(list(indices.items()), "evaluating", console=console):
-            names = ["dense/client"]
-            if codec == "int8":
-                names = [
-                    "bm25",
-                    "dense",
-                    "slim",
-                    "slim-fused",
-                    "bm25+dense",
-                    "bm25/client",
-                    *names,
-                    "bm25+dense/client",
-                ]
-            searcher = Searcher(client, index, encoder=encoder, term_encoder=term_encoder if codec == "int8" else None)
-            outcome = evaluate(
-                searcher,
-                collection,
-                [Configuration.parse(name) for name in names],
-                window_size=arguments.window_size,
-            )
-            console.print(codec, measures_table(outcome), stages_table(outcome))
+        for codec, index in indices.items():
+            searcher = Searcher(client, index, encoder=encoder)
+            names = [Configuration.parse("dense/client")]
+            outcome = evaluate(searcher, collection, names, window_size=arguments.codec_window_size, latency_topics=30)
+            console.print(f"{codec}, {arguments.codec_window_size} candidates", measures_table(outcome))
+        names = ["bm25", "dense", "bm25+dense", "dense/client", "bm25/client", "bm25+dense/client"]
+        if arguments.terms:
+            names += ["slim", "slim-fused", "slim/client"]
+        searcher = Searcher(client, indices["int8"], encoder=encoder, term_encoder=term_encoder)
+        configurations = [Configuration.parse(name) for name in names]
+        outcome = evaluate(searcher, collection, configurations, window_size=arguments.window_size)
+        console.print(f"int8, {arguments.window_size} candidates", measures_table(outcome), stages_table(outcome))
     finally:
         for index in indices.values():
             client.indices.delete(index=index, params={"ignore_unavailable": "true"})
