@@ -94,7 +94,7 @@ def main() -> None:
             stats = client.indices.stats(index=indices[codec])["indices"][indices[codec]]["primaries"]
             print(
                 f"{codec}: {summary.indexed:,} documents, {summary.docs_per_second} documents/s, "
-                f"{summary.truncated:,} truncated, blobs {summary.vector_bytes / summary.indexed:,.0f} bytes a document, "
+                f"{summary.truncated:,} truncated, blobs {summary.vector_bytes / summary.indexed:,.0f} bytes each, "
                 f"store {stats['store']['size_in_bytes'] / summary.indexed:,.0f}"
             )
         for codec, index in indices.items():
