@@ -126,7 +126,7 @@ def print_hits(
     """Print hits with the matched words highlighted, then counts and times."""
     from rich.console import Console
     from rich.markup import escape
-    from rich.text import Text
+    from rich.padding import Padding
 
     from opensearch_multivector.cli.highlight import highlighted
 
@@ -135,7 +135,7 @@ def print_hits(
         console.print(f"[bold]{rank:>3}.[/bold] {escape(hit.doc_id)}  [dim]{hit.score:.3f}[/dim]")
         snippet = highlighted(text_of(hit.source), hit.matches or ())
         if snippet.plain.strip():
-            console.print(Text.assemble("     ", snippet))
+            console.print(Padding(snippet, (0, 0, 0, 5)))
         for match in hit.matches or () if explain else ():
             if match.query_span is not None:
                 console.print(
