@@ -7,6 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tenacity import AsyncRetrying
+
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
@@ -17,6 +19,7 @@ from opensearch_multivector.queries.query_encoder import QueryEncoder
 from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.results import SearchResult
 from opensearch_multivector.queries.transport import (
+    PATIENCE,
     advance,
     book,
     msearch_lines,
@@ -94,9 +97,13 @@ class AsyncSearcher:
         return list(await asyncio.gather(*map(one, queries)))
 
     async def _run(self, round_: Round) -> list[Response]:
-        with cluster_errors():
+        async def send() -> list[Response]:
             if len(round_.bodies) == 1:
                 params = search_params(round_)
                 return [await self._client.search(body=round_.bodies[0], index=self.index, params=params)]
             response = await self._client.msearch(body=msearch_lines([round_]), index=self.index)
             return responses_of_batch([round_], response)[0]
+
+        with cluster_errors():
+            answers: list[Response] = await AsyncRetrying(**PATIENCE)(send)
+            return answers

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
+from tenacity import Retrying
 
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.plugin.connection import cluster_errors
@@ -19,6 +20,7 @@ from opensearch_multivector.queries.query_encoder import QueryEncoder
 from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.results import SearchResult
 from opensearch_multivector.queries.transport import (
+    PATIENCE,
     advance,
     batches,
     book,
@@ -118,9 +120,15 @@ class Searcher:
         if len(round_.bodies) > 1:
             return self._run_batch([round_])[0]
         with cluster_errors():
-            return [self._client.search(body=round_.bodies[0], index=self.index, params=search_params(round_))]
+            return [self._patiently(self._client.search, body=round_.bodies[0], params=search_params(round_))]
 
     def _run_batch(self, rounds: list[Round]) -> list[list[Response]]:
+        def send(**arguments: Any) -> list[list[Response]]:
+            return responses_of_batch(rounds, self._client.msearch(**arguments))
+
         with cluster_errors():
-            response = self._client.msearch(body=msearch_lines(rounds), index=self.index)
-            return responses_of_batch(rounds, response)
+            answers: list[list[Response]] = self._patiently(send, body=msearch_lines(rounds))
+            return answers
+
+    def _patiently(self, request: Callable[..., Any], **arguments: Any) -> Any:
+        return Retrying(**PATIENCE)(request, index=self.index, **arguments)

@@ -8,10 +8,26 @@ from dataclasses import replace
 from typing import Any
 
 from opensearchpy.exceptions import TransportError
+from tenacity import retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from opensearch_multivector.queries.plan import Plan, Response, Round
 from opensearch_multivector.queries.rerankers import MAX_RESPONSE_BYTES
 from opensearch_multivector.queries.results import SearchResult
+
+_BUSY = 429
+
+
+def _is_busy(error: BaseException) -> bool:
+    return isinstance(error, TransportError) and error.status_code == _BUSY
+
+
+# A search changes nothing, so one that a busy node refused is simply sent again, a few times.
+PATIENCE: dict[str, Any] = {
+    "retry": retry_if_exception(_is_busy),
+    "stop": stop_after_attempt(5),
+    "wait": wait_random_exponential(multiplier=0.2, max=5),
+    "reraise": True,
+}
 
 
 def advance(running: Plan, answer: list[Response] | None) -> SearchResult | Round:

@@ -76,6 +76,9 @@ def command_line(folder: Path, home: Path, heap: str, java: Java, distribution: 
         f"-Xms{heap}",
         f"-Xmx{heap}",
         "-XX:+UseG1GC",
+        # As OpenSearch's own jvm.options: without them garbage of large responses trips the parent circuit breaker.
+        "-XX:G1ReservePercent=25",
+        "-XX:InitiatingHeapOccupancyPercent=30",
         "-XX:+ExitOnOutOfMemoryError",
         "-XX:-OmitStackTraceInFastThrow",
         *(["--add-modules=jdk.incubator.vector"] if java.vector else []),

@@ -1,4 +1,4 @@
-"""A proxy on loopback that hands requests on to the real node, and does to `_bulk` requests what a bad day does."""
+"""A proxy on loopback that hands requests on to the real node, and does to some of them what a bad day does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Fault = Callable[["Exchange"], None]
 
 @dataclass
 class Exchange:
-    """One bulk request: a fault either answers it (`reply`, `drop`), or lets it pass (`forward`) and may alter it."""
+    """One watched request: a fault answers it (`reply`, `drop`), or lets it pass (`forward`) and may alter it."""
 
     number: int
     body: bytes
@@ -59,14 +59,15 @@ class Exchange:
 
 @dataclass
 class FlakyProxy:
-    """``bulks``: the ids in each bulk request, as they came."""
+    """``watched``: how many requests the fault was asked about; ``bulks``: the ids in each bulk request."""
 
     url: str = ""
+    watched: int = 0
     bulks: list[list[str]] = field(default_factory=list)
 
 
 @contextlib.contextmanager
-def flaky_proxy(node_url: str, fault: Fault) -> Iterator[FlakyProxy]:
+def flaky_proxy(node_url: str, fault: Fault, watched: tuple[str, ...] = ("_bulk",)) -> Iterator[FlakyProxy]:
     node = urlsplit(node_url)
     proxy = FlakyProxy()
     lock = threading.Lock()
@@ -86,12 +87,15 @@ def flaky_proxy(node_url: str, fault: Fault) -> Iterator[FlakyProxy]:
                     return answer.status, answer.read()
 
             exchange = Exchange(0, body, self, upstream)
-            if not self.path.split("?")[0].endswith("_bulk"):
+            endpoint = self.path.split("?")[0].rpartition("/")[2]
+            if endpoint not in watched:
                 exchange.forward()
                 return
             with lock:
-                proxy.bulks.append([json.loads(line)["index"]["_id"] for line in body.splitlines()[::2]])
-                exchange.number = len(proxy.bulks)
+                if endpoint == "_bulk":
+                    proxy.bulks.append([json.loads(line)["index"]["_id"] for line in body.splitlines()[::2]])
+                proxy.watched += 1
+                exchange.number = proxy.watched
             fault(exchange)
 
         do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any
