@@ -7,7 +7,7 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +16,7 @@ import typer
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
 
 if TYPE_CHECKING:
-    from opensearch_multivector.indexing import IndexSummary, Progress
+    from opensearch_multivector.indexing import IndexSummary
 
 _EXAMPLE = """
 Examples:  osmv index scifact/ --index papers
@@ -78,6 +78,7 @@ def index(
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Encode documents and index them; resumable, also after kill -9."""
+    from opensearch_multivector.cli.bars import Bars
     from opensearch_multivector.indexing import Layout, Limits, choose, index_documents
 
     client = cluster.connect()
@@ -98,7 +99,7 @@ def index(
         vectors=vectors,
         message=_say,
     )
-    with _stop_on_interrupt() as stop, _bar() as progress:
+    with _stop_on_interrupt() as stop, Bars(index) as bars:
         summary = index_documents(
             client,
             index,
@@ -115,7 +116,7 @@ def index(
             dead_letters=dead_letters,
             restart=restart,
             limits=Limits(batch=batch),
-            progress=progress,
+            progress=bars.indexing,
             message=_say,
             stop=stop,
         )
@@ -165,34 +166,3 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         yield stop
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextlib.contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
-    """A progress bar on stderr: share of the input, documents, rate, time left."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    bar = Bar(
-        TextColumn("indexing"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[documents]:,} documents, {task.fields[rate]:,.0f}/s"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-    )
-    with bar:
-        task = bar.add_task("", total=None, documents=0, rate=0.0)
-        first: list[int] = []
-
-        def show(progress: Progress) -> None:
-            if not first:
-                first.append(progress.counts.read)
-                bar.reset(task, total=progress.size, completed=progress.consumed)
-            elapsed = bar.tasks[0].elapsed or 0.0
-            rate = (progress.counts.read - first[0]) / elapsed if elapsed else 0.0
-            bar.update(task, completed=progress.consumed, documents=progress.counts.read, rate=rate)
-
-        yield show

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from opensearch_multivector.encoding.encoders.base import Encoded, FloatArray
-from opensearch_multivector.encoding.encoders.tokens import Tokens
+from opensearch_multivector.encoding.encoders.tokens import BATCH_TOKENS, TextTokenizer, Tokens, batches
 
 
 def _weighted_mean(hidden: FloatArray) -> FloatArray:
@@ -52,3 +53,23 @@ def encoded(hidden: FloatArray, tokens: Tokens, pooling: str) -> Encoded:
         offsets=tokens.offsets,
         truncated=tokens.truncated,
     )
+
+
+def encode_texts(
+    texts: Sequence[str],
+    tokenizer: TextTokenizer,
+    forward: Callable[[dict[str, Any]], FloatArray],
+    pooling: str,
+    batch_tokens: int = BATCH_TOKENS,
+) -> list[Encoded]:
+    """Encode texts in batches of similar length, results in their order; what every way to run a model shares.
+
+    ``forward``: a model's inputs, as `TextTokenizer.pad` gives them, to its last hidden state (batch, tokens, dim).
+    """
+    tokens = tokenizer(texts)
+    results: dict[int, Encoded] = {}
+    for batch in batches([len(one.ids) for one in tokens], batch_tokens):
+        hidden = forward(tokenizer.pad([tokens[i] for i in batch]))
+        for row, i in enumerate(batch):
+            results[i] = encoded(hidden[row, : len(tokens[i].ids)], tokens[i], pooling)
+    return [results[i] for i in range(len(texts))]

@@ -12,8 +12,8 @@ import numpy as np
 
 from opensearch_multivector.encoding.encoders import checkpoints
 from opensearch_multivector.encoding.encoders.base import Encoded, FloatArray, IntArray, Kind
-from opensearch_multivector.encoding.encoders.pooling import POOLINGS, encoded
-from opensearch_multivector.encoding.encoders.tokens import TextTokenizer, batches, tokenizer_identity
+from opensearch_multivector.encoding.encoders.pooling import POOLINGS, encode_texts
+from opensearch_multivector.encoding.encoders.tokens import TextTokenizer, tokenizer_identity
 from opensearch_multivector.errors import InputError
 
 WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")
@@ -110,13 +110,7 @@ class TransformerEncoder:
 
     def encode(self, texts: Sequence[str], kind: Kind) -> list[Encoded]:
         """See `Encoder.encode`; queries and documents are encoded alike."""
-        tokens = self._tokenizer(texts)
-        results: dict[int, Encoded] = {}
-        for batch in batches([len(one.ids) for one in tokens]):
-            hidden = self._forward(self._tokenizer.pad([tokens[i] for i in batch]))
-            for row, i in enumerate(batch):
-                results[i] = encoded(hidden[row, : len(tokens[i].ids)], tokens[i], self._settings.pooling)
-        return [results[i] for i in range(len(texts))]
+        return encode_texts(texts, self._tokenizer, self._forward, self._settings.pooling)
 
     def offsets(self, text: str, kind: Kind) -> IntArray:
         """See `Encoder.offsets`."""
