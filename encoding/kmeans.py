@@ -85,8 +85,9 @@ def affinity_blocks(vectors: FloatArray, centroids: FloatArray) -> Iterator[tupl
 
 def unit_rows(vectors: FloatArray) -> FloatArray:
     """Each row divided by its norm; rows of zeros stay."""
-    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    result: FloatArray = vectors / np.where(norms > 0, norms, np.float32(1))
+    norms = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    norms[norms == 0] = 1
+    result: FloatArray = vectors / norms[:, None]
     return result
 
 
