@@ -33,8 +33,8 @@ def kmeans(
     """Centroids of ``sample``: (n, dim) float32 -> (at most size, dim) float32, the same for the same arguments.
 
     A centroid that no vector belongs to in the end is left out, so there are fewer than ``size`` where the sample has
-    fewer different vectors. ``spherical`` expects rows of norm 1 and gives such. ``progress(done, total)`` is told of each iteration.
-    Raises InputError on an empty sample or a size below 1.
+    fewer different vectors. ``spherical`` expects rows of norm 1 and gives such. ``progress(done, total)`` is told of
+    each iteration. Raises InputError on an empty sample or a size below 1.
     """
     if len(sample) == 0 or size < 1:
         raise InputError(f"k-means needs vectors and at least one centroid, got {len(sample)} and {size}")
