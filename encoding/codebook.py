@@ -12,20 +12,18 @@ written with one codebook is never read with another.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opensearch_multivector.encoding.blas import one_thread
+from opensearch_multivector.encoding.content import Arrays, content_id
 from opensearch_multivector.encoding.encoders.base import FloatArray, IntArray
 from opensearch_multivector.encoding.kmeans import blocks
 from opensearch_multivector.errors import InputError, MismatchError
-
-Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 NBITS = (1, 2, 4)
 
@@ -49,11 +47,7 @@ class Codebook:
     def __post_init__(self) -> None:
         # What is read back from the cluster is what was trained, to the bit.
         object.__setattr__(self, "centroids", np.ascontiguousarray(self.centroids, "<f2").astype(np.float32))
-        digest = hashlib.sha256()
-        for name, array in self.arrays().items():
-            digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
-            digest.update(array.tobytes())
-        object.__setattr__(self, "id", digest.hexdigest()[:16])
+        object.__setattr__(self, "id", content_id("codebook", self.arrays()))
 
     @property
     def size(self) -> int:
@@ -67,7 +61,7 @@ class Codebook:
 
     def arrays(self) -> Arrays:
         """All there is to store, by name; inverse: `from_arrays`."""
-        arrays: Arrays = {
+        arrays: dict[str, NDArray[Any]] = {
             "centroids": self.centroids.astype("<f2"),
             "shares": np.ascontiguousarray(self.shares, "<f4"),
             "mean_similarity": np.array([self.mean_similarity], "<f8"),
@@ -77,7 +71,7 @@ class Codebook:
         return arrays
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Codebook:
+    def from_arrays(cls, arrays: Arrays) -> Codebook:
         """Inverse of `arrays`: the same id. Raises InputError naming the array that is missing or misshapen."""
         shapes = {"centroids": 2, "shares": 1, "mean_similarity": 1}
         shapes |= {f"{kind}_{nbits}": 1 for kind in ("cutoffs", "weights") for nbits in NBITS}
