@@ -17,6 +17,7 @@ import numpy as np
 
 from opensearch_multivector.indexing import index_documents
 from opensearch_multivector.plugin.connection import connect
+from opensearch_multivector.plugin.sub_fields import Dense, Floats
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.searcher import Searcher
 
@@ -28,7 +29,9 @@ def unit(vectors: np.ndarray) -> np.ndarray:
 def fill(client, index: str, codec: str, floats: bool, documents: list[np.ndarray]) -> None:
     client.indices.delete(index=index, params={"ignore_unavailable": "true"})
     mappings = [{"id": str(i), "text": "-", "vectors": vectors} for i, vectors in enumerate(documents)]
-    summary = index_documents(client, index, mappings, encoder=None, codec=codec, store_floats=floats)
+    summary = index_documents(
+        client, index, mappings, encoder=None, codec=codec, sub_fields=(Dense(), Floats()) if floats else (Dense(),)
+    )
     assert summary.indexed == len(documents), summary.rejections
     client.indices.forcemerge(index=index, params={"max_num_segments": "1"})
     client.indices.refresh(index=index)

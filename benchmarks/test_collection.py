@@ -104,7 +104,7 @@ def main() -> None:
             console.print(f"{codec}, {arguments.codec_window_size} candidates", measures_table(outcome))
         names = ["bm25", "dense", "bm25+dense", "dense/client", "bm25/client", "bm25+dense/client"]
         if arguments.terms:
-            names += ["slim", "slim-fused", "slim/client"]
+            names += ["slim", "slim:bound=fused", "slim/client"]
         searcher = Searcher(client, indices["int8"], encoder=encoder, term_encoder=term_encoder)
         configurations = [Configuration.parse(name) for name in names]
         outcome = evaluate(searcher, collection, configurations, window_size=arguments.window_size)

@@ -5,25 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
-
-if TYPE_CHECKING:
-    from opensearchpy import OpenSearch
-
-    from opensearch_multivector.cli.bars import Bars
-    from opensearch_multivector.evaluation.evaluate import Configuration
 
 _EXAMPLE = """
 Example:  osmv eval scifact/ --config bm25 --config dense --config dense/client
 
           osmv eval scifact/ --index papers --config bm25+dense/client --measure nDCG@10 --measure R@1000 --size 1000
 
-A configuration is a first stage, or FIRST_STAGE/RERANK. First stages: bm25, dense, slim, slim-fused; joined by + they
-are fused by RRF. Reranks: client, painless.
+          osmv eval scifact/ --config codes:nprobe=8/client --config "dense/bit:keep=100>client" --reduce pool:factor=2
+
+A configuration is a first stage, or FIRST_STAGE/RERANK; both take parameters after a colon. First stages joined by +
+are fused by RRF, and by weighted sum as in "0.3*bm25+0.7*dense". Reranks joined by > each hand on their best.
 
 Exit codes: 0 done, 2 bad options or files, 3 the cluster, 4 another encoder or no such field, 5 a package is missing.
 """
@@ -47,6 +43,13 @@ def evaluate(
     config: Annotated[
         list[str], typer.Option(help="Configuration, such as bm25 or dense/client; give it several times.")
     ] = _DEFAULT,
+    encoder: Annotated[str | None, typer.Option(help="Encoder (name or path) of an index made here.")] = None,
+    codec: Annotated[str, typer.Option(help="Codec of an index made here.")] = "int8",
+    sub_field: Annotated[
+        list[str] | None,
+        typer.Option(help="Sub-field of an index made here, beside those that the configurations need."),
+    ] = None,
+    reduce: Annotated[str, typer.Option(help="Reductions of an index made here, e.g. pool:factor=2.")] = "",
     split: Annotated[str, typer.Option(help="Judgements: qrels/SPLIT.tsv.")] = "test",
     size: Annotated[int, typer.Option(min=1, help="Documents ranked for each topic.")] = 100,
     window_size: Annotated[int, typer.Option(min=1, help="Candidates that the first stage hands on.")] = 300,
@@ -63,11 +66,14 @@ def evaluate(
     from rich.console import Console
 
     from opensearch_multivector.cli.bars import Bars
+    from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
     from opensearch_multivector.evaluation.beir import read_collection
+    from opensearch_multivector.evaluation.collection_index import index_corpus, needed_sub_fields, needs_terms
     from opensearch_multivector.evaluation.evaluate import Configuration
     from opensearch_multivector.evaluation.evaluate import evaluate as run
     from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, parse_measure
     from opensearch_multivector.evaluation.report import measures_table, notes, stages_table
+    from opensearch_multivector.plugin.sub_fields import parse_sub_fields
     from opensearch_multivector.queries.searcher import Searcher
 
     measures = measure or list(DEFAULT_MEASURES)
@@ -77,7 +83,21 @@ def evaluate(
     collection = read_collection(folder, split)
     client = cluster.connect()
     with Bars(collection.name) as bars:
-        searcher = Searcher(client, index or _index_of(client, folder, configurations, bars), field=field)
+        if index is None:
+            sub_fields = needed_sub_fields(configurations, parse_sub_fields(sub_field or ()))
+            index = index_corpus(
+                client,
+                folder.resolve().name,
+                folder,
+                encoder=load_encoder(encoder),
+                term_encoder=load_term_encoder() if needs_terms(configurations) else None,
+                codec=codec,
+                sub_fields=sub_fields,
+                reduce=reduce,
+                progress=bars.indexing,
+                message=lambda text: print(f"osmv: {text}", file=sys.stderr),
+            )
+        searcher = Searcher(client, index, field=field)
         evaluation = run(
             searcher,
             collection,
@@ -98,20 +118,3 @@ def evaluate(
             console.print(stages_table(evaluation))
         for note in notes(evaluation):
             console.print(note, soft_wrap=True, markup=False)
-
-
-def _index_of(client: OpenSearch, folder: Path, configurations: list[Configuration], bars: Bars) -> str:
-    """The folder's index, with what the configurations need in it."""
-    from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
-    from opensearch_multivector.evaluation.collection_index import index_corpus
-
-    return index_corpus(
-        client,
-        folder.resolve().name,
-        folder,
-        encoder=load_encoder(),
-        term_encoder=load_term_encoder() if any("slim" in each.first_stage for each in configurations) else None,
-        store_floats=any(each.rerank == "painless" for each in configurations),
-        progress=bars.indexing,
-        message=lambda text: print(f"osmv: {text}", file=sys.stderr),
-    )

@@ -25,6 +25,8 @@ Examples:  osmv index scifact/ --index papers
 
            osmv index passages.jsonl --vectors tokens.npz --index passages
 
+           osmv index scifact/ --index small --reduce pool:factor=2 --sub-field dense --sub-field codes
+
 A run that was interrupted goes on where it stood when the same command is given again. Bad documents are left out and
 written to the dead letters with line number and reason.
 
@@ -65,9 +67,15 @@ def index(
     vectors_field: Annotated[str, typer.Option(help="Field of ready token vectors.")] = "vectors",
     shards: Annotated[int, typer.Option(min=1, help="Primary shards of a new index.")] = 1,
     replicas: Annotated[int, typer.Option(min=0, help="Replicas of a new index.")] = 0,
-    store_floats: Annotated[
-        bool | None,
-        typer.Option("--store-floats/--no-store-floats", help="Keep raw vectors in _source, for --rerank painless."),
+    sub_field: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What to store beside the token vectors, NAME or NAME:KEY=VALUE,...; give it once for each. Default: "
+            "dense, and slim where there is a term encoder."
+        ),
+    ] = None,
+    reduce: Annotated[
+        str | None, typer.Option(help="Fewer vectors or dimensions, e.g. pool:factor=2; several joined by |.")
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Texts encoded together.")] = 64,
     max_record_mb: Annotated[float, typer.Option(min=0.001, help="Largest record taken, in MB.")] = 5.0,
@@ -92,7 +100,8 @@ def index(
         encoder=encoder,
         terms=terms,
         codec=codec,
-        store_floats=store_floats,
+        sub_fields=sub_field,
+        reduce=reduce,
         title_field=title_field,
         text_field=text_field,
         layout=layout,
@@ -112,7 +121,8 @@ def index(
             vectors=vectors,
             shards=shards,
             replicas=replicas,
-            store_floats=chosen.store_floats,
+            sub_fields=chosen.sub_fields,
+            reduce=chosen.reduce,
             dead_letters=dead_letters,
             restart=restart,
             limits=Limits(batch=batch),

@@ -45,9 +45,11 @@ def search(
         Path | None, typer.Option(help="The query's token vectors, made elsewhere: .npy, (tokens, dimensions).")
     ] = None,
     first_stage: Annotated[
-        str, typer.Option(help="bm25, dense, slim, slim-fused, or several joined by + (fused by RRF).")
+        str, typer.Option(help="bm25, dense, slim, codes:nprobe=8, ...; several joined by + are fused.")
     ] = "dense",
-    rerank: Annotated[str, typer.Option(help="client, painless, or none.")] = "client",
+    rerank: Annotated[
+        str, typer.Option(help="client, painless, a chain such as bit:keep=100>client, or none.")
+    ] = "client",
     size: Annotated[int, typer.Option(help="Hits to show.")] = 10,
     offset: Annotated[int, typer.Option(help="Hits to pass over first (paging).")] = 0,
     window_size: Annotated[int, typer.Option(help="Candidates that the first stage hands to the rerank.")] = 100,

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opensearch_multivector.encoding.blas import one_thread
+from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.encoding.codecs import Blob, Codec, open_blob
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.errors import BlobError, MismatchError
@@ -55,7 +56,10 @@ def sum_of_maxima(similarities: FloatArray, counts: Sequence[int]) -> FloatArray
 
 
 def maxsim_blobs(
-    query: FloatArray, blobs: Sequence[bytes], block_vectors: int = BLOCK_VECTORS
+    query: FloatArray,
+    blobs: Sequence[bytes],
+    block_vectors: int = BLOCK_VECTORS,
+    codebook: Codebook | None = None,
 ) -> tuple[FloatArray, dict[int, BlobError]]:
     """Scores of stored documents, straight from their blobs (codecs may differ from document to document).
 
@@ -79,7 +83,7 @@ def maxsim_blobs(
 
     for position, data in enumerate(blobs):
         try:
-            codec, blob = open_blob(data)
+            codec, blob = open_blob(data, codebook)
         except BlobError as error:
             errors[position] = error
             continue

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from opensearchpy import OpenSearch
 
+from opensearch_multivector.encoding.codecs import DEFAULT_CODEC
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.evaluation.beir import existing
+from opensearch_multivector.evaluation.evaluate import Configuration
 from opensearch_multivector.indexing import Layout, Progress, index_documents
 from opensearch_multivector.indexing.target import index_uuid
 from opensearch_multivector.plugin.mapping import index_exists
 from opensearch_multivector.plugin.state import get_state, put_state
+from opensearch_multivector.plugin.sub_fields import SubField
 
 
 def index_corpus(
@@ -25,7 +28,9 @@ def index_corpus(
     *,
     encoder: Encoder,
     term_encoder: TermEncoder | None = None,
-    store_floats: bool = False,
+    codec: str = DEFAULT_CODEC,
+    sub_fields: Sequence[SubField] | None = None,
+    reduce: str = "",
     layout: Layout | None = None,
     dead_letters: Path | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
@@ -39,7 +44,7 @@ def index_corpus(
     """
     if corpus.is_dir():
         corpus = existing(corpus, ["corpus.jsonl", "corpus.jsonl.gz"], "documents")
-    index = f"{_slug(name)}-{_digest(corpus, encoder, term_encoder, store_floats, layout)}"
+    index = f"{_slug(name)}-{_digest(corpus, encoder, term_encoder, (codec, sub_fields, reduce, layout))}"
     key = f"corpus-{index}"
     stored = get_state(client, key)
     # The id of the index tells a finished one from a later one of the same name.
@@ -51,7 +56,9 @@ def index_corpus(
         corpus,
         encoder=encoder,
         term_encoder=term_encoder,
-        store_floats=store_floats,
+        codec=codec,
+        sub_fields=sub_fields,
+        reduce=reduce,
         layout=layout,
         dead_letters=dead_letters,
         progress=progress,
@@ -68,14 +75,24 @@ def _slug(name: str) -> str:
     return slug[:100] or "corpus"
 
 
-def _digest(
-    corpus: Path, encoder: Encoder, term_encoder: TermEncoder | None, store_floats: bool, layout: Layout | None
-) -> str:
+def needed_sub_fields(configurations: Sequence[Configuration], given: Sequence[SubField]) -> tuple[SubField, ...]:
+    """The given sub-fields, and those that the configurations need beside them, with default parameters."""
+    parts = [part for each in configurations for part in each.parts]
+    classes = dict.fromkeys(part.sub_field for part in parts if part.sub_field is not None)
+    return (*given, *(cls() for cls in classes if not any(isinstance(sub_field, cls) for sub_field in given)))
+
+
+def needs_terms(configurations: Sequence[Configuration]) -> bool:
+    """Whether a configuration reads SLIM's terms."""
+    return any(part.needs == "terms" for each in configurations for part in each.parts)
+
+
+def _digest(corpus: Path, encoder: Encoder, term_encoder: TermEncoder | None, options: tuple[object, ...]) -> str:
     try:
         with corpus.open("rb") as content:
             digest = hashlib.file_digest(content, "sha256")
     except OSError as error:
         raise InputError(f"{corpus}: can't be read ({error.strerror}).") from None
     terms = term_encoder.fingerprint if term_encoder else None
-    digest.update(repr((encoder.fingerprint, terms, store_floats, layout)).encode())
+    digest.update(repr((encoder.fingerprint, terms, *options)).encode())
     return digest.hexdigest()[:8]

@@ -15,7 +15,9 @@ from opensearch_multivector.errors import InputError
 from opensearch_multivector.evaluation.beir import Collection
 from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, Scorer, Scores
 from opensearch_multivector.evaluation.runs import RunWriter, strict_ranking
+from opensearch_multivector.queries.first_stages import FirstStage, parse_first_stages
 from opensearch_multivector.queries.request import SearchRequest
+from opensearch_multivector.queries.rerankers import Reranker, parse_rerank
 from opensearch_multivector.queries.searcher import Searcher
 
 # Called with the configuration's name, the searches done and the searches in all, of this configuration.
@@ -39,13 +41,18 @@ class Configuration:
         return cls(request.first_stage, request.rerank)
 
     @property
+    def parts(self) -> tuple[FirstStage | Reranker, ...]:
+        """Its first stages and reranks."""
+        return (*parse_first_stages(self.first_stage).stages, *parse_rerank(self.rerank))
+
+    @property
     def name(self) -> str:
         """As `parse` reads it."""
         return self.first_stage if self.rerank is None else f"{self.first_stage}/{self.rerank}"
 
     def options(self, size: int, window_size: int) -> dict[str, Any]:
         """For `Searcher`. A window of candidates is only asked for where something ranks them again."""
-        single = self.rerank is None and "+" not in self.first_stage
+        single = len(self.parts) == 1
         return {
             "first_stage": self.first_stage,
             "rerank": self.rerank,

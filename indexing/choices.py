@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from opensearch_multivector.indexing.readers import Documents, brings_vectors
 from opensearch_multivector.indexing.records import Layout
 from opensearch_multivector.indexing.target import existing_spec
 from opensearch_multivector.plugin.fields import READY_VECTORS
+from opensearch_multivector.plugin.sub_fields import Dense, Slim, SubField, parse_sub_fields
 
 NONE = "none"
 
@@ -27,7 +28,8 @@ class Choices:
     encoder: Encoder | None
     term_encoder: TermEncoder | None
     codec: str
-    store_floats: bool
+    sub_fields: tuple[SubField, ...]
+    reduce: str
     layout: Layout
 
 
@@ -39,7 +41,8 @@ def choose(
     encoder: str | None = None,
     terms: str | None = None,
     codec: str | None = None,
-    store_floats: bool | None = None,
+    sub_fields: Sequence[str] | None = None,
+    reduce: str | None = None,
     title_field: str | None = None,
     text_field: str | None = None,
     layout: Layout,
@@ -49,9 +52,11 @@ def choose(
     """Fill in what is None and load the encoders.
 
     ``encoder`` ``"none"``: the documents bring token vectors, which is also noticed where a file shows it.
-    ``terms`` ``"none"``: no SLIM terms. Raises InputError, MismatchError and MissingDependencyError.
+    ``terms`` ``"none"``: no SLIM terms. ``sub_fields``: expressions, such as ``"fde:k_sim=5"``.
+    Raises InputError, MismatchError and MissingDependencyError.
     """
     codec_named(codec or DEFAULT_CODEC)
+    wanted = parse_sub_fields(sub_fields) if sub_fields is not None else None
     found = existing_spec(client, index, layout.field)
     title, text = found.text_fields if found and len(found.text_fields) == 2 else layout.text_fields
     layout = replace(layout, title_field=title_field or title, text_field=text_field or text)
@@ -61,13 +66,24 @@ def choose(
         encoder = NONE
     if terms is None and found:
         terms = found.terms.name if found.terms else NONE
+    if terms is None and wanted is not None and not any(sub_field.needs_terms for sub_field in wanted):
+        terms = NONE
+    term_encoder = _term_encoder(terms, ready=encoder == NONE, message=message)
+    if wanted is None:
+        wanted = found.sub_fields if found else default_sub_fields(term_encoder)
     return Choices(
         encoder=None if encoder == NONE else load_encoder(encoder),
-        term_encoder=_term_encoder(terms, ready=encoder == NONE, message=message),
+        term_encoder=term_encoder,
         codec=codec or (found.codec if found else DEFAULT_CODEC),
-        store_floats=store_floats if store_floats is not None else bool(found and found.has_floats),
+        sub_fields=wanted,
+        reduce=reduce if reduce is not None else found.reduce if found else "",
         layout=layout,
     )
+
+
+def default_sub_fields(term_encoder: TermEncoder | None) -> tuple[SubField, ...]:
+    """A pooled vector, and SLIM's terms where something makes them."""
+    return (Dense(), Slim()) if term_encoder else (Dense(),)
 
 
 def _term_encoder(name: str | None, *, ready: bool, message: Callable[[str], None]) -> TermEncoder | None:

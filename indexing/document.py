@@ -1,20 +1,23 @@
-"""What a document becomes: its own fields, the codec blob, the pooled vector, the SLIM terms."""
+"""What a document becomes: its own fields, the codec blob, a value in each sub-field."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pybase64
 
 from opensearch_multivector.encoding.codecs import encode_blob
-from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, FloatArray, TermEncoder, TokenTerms
+from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, TermEncoder, TokenTerms
 from opensearch_multivector.encoding.encoders.pooling import mean_pooled
+from opensearch_multivector.encoding.reductions import DocumentTokens, Reducer, parse_reductions
 from opensearch_multivector.encoding.sparsify import document_terms
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.indexing.records import Record, RejectedError
-from opensearch_multivector.plugin.fields import DENSE, FLOATS, SLIM, VECTORS, FieldSpec
+from opensearch_multivector.indexing.sub_fields import VALUES, Material
+from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
+from opensearch_multivector.plugin.sub_fields import Dense
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,55 +29,83 @@ class Made:
     vector_bytes: int
 
 
-def make_documents(
-    records: Sequence[Record], spec: FieldSpec, encoder: Encoder | None, term_encoder: TermEncoder | None
-) -> Iterator[Made | RejectedError]:
-    """The document of each record, in order, or the reason why there is none.
+class DocumentMaker:
+    """Makes documents of records, by batches, for one multi-vector field.
 
-    Without an encoder the records' own token vectors are taken as they are. Texts are encoded as one batch.
+    Without an encoder the records' own token vectors are taken as they are. ``spec`` must have its artifacts loaded.
     """
-    texts = [record.text for record in records]
-    encoded = encoder.encode(texts, "document") if encoder else [_ready(record) for record in records]
-    terms: Sequence[TokenTerms | None] = [None] * len(records)
-    if term_encoder:
-        terms = term_encoder.encode_terms(texts, "document")
-    for record, vectors, token_terms in zip(records, encoded, terms, strict=True):
-        slim = None
-        if term_encoder and token_terms:
-            slim = document_terms(token_terms, term_encoder.vocabulary)
+
+    def __init__(self, spec: FieldSpec, encoder: Encoder | None, term_encoder: TermEncoder | None) -> None:
+        self._spec = spec
+        self._encoder = encoder
+        self._term_encoder = term_encoder
+        self._reducer = Reducer(parse_reductions(spec.reduce), spec.state.get("projection"))
+
+    def make(self, records: Sequence[Record]) -> Iterator[Made | RejectedError]:
+        """The document of each record, in order, or the reason why there is none. Texts are encoded as one batch."""
+        texts = [record.text for record in records]
+        encoded = self._encoder.encode(texts, "document") if self._encoder else [_ready(record) for record in records]
+        tokens: Sequence[TokenTerms | None] = [None] * len(records)
+        if self._term_encoder:
+            tokens = self._term_encoder.encode_terms(texts, "document")
+        sound: dict[int, Material] = {}
+        outcomes: dict[int, Made | RejectedError] = {}
+        for i, (record, vectors, token_terms) in enumerate(zip(records, encoded, tokens, strict=True)):
+            try:
+                sound[i] = self._material(record, vectors, token_terms)
+            except RejectedError as rejected:
+                outcomes[i] = rejected
+        members = self._members(list(sound.values()))
+        for (i, material), written in zip(sound.items(), members, strict=True):
+            try:
+                outcomes[i] = self._made(records[i], encoded[i], material, written)
+            except RejectedError as rejected:
+                outcomes[i] = rejected
+        return (outcomes[i] for i in range(len(records)))
+
+    def _material(self, record: Record, encoded: Encoded, tokens: TokenTerms | None) -> Material:
+        spec = self._spec
+        vectors = encoded.vectors
+        if vectors.shape[1] != spec.encoder_dim:
+            raise RejectedError(
+                f"token vectors have {vectors.shape[1]} dimensions, the index {spec.encoder_dim}", record.doc_id
+            )
+        pooled = encoded.pooled if encoded.pooled is not None else mean_pooled(vectors)
+        dense = spec.find(Dense)
+        if dense is not None and len(pooled) != dense.dimension(spec):
+            raise RejectedError(
+                f"the pooled vector has {len(pooled)} dimensions, {spec.sub(Dense.name)} has {dense.dimension(spec)}",
+                record.doc_id,
+            )
+        reduced = self._reducer.document(DocumentTokens(vectors, encoded.offsets, record.text))
+        terms = None
+        if self._term_encoder and tokens:
+            terms = document_terms(tokens, self._term_encoder.vocabulary)
+        return Material(record.doc_id, record.text, reduced.vectors, reduced.offsets, pooled, tokens, terms)
+
+    def _members(self, documents: Sequence[Material]) -> list[list[str]]:
+        """For each document the JSON members of the sub-fields."""
+        members: list[list[str]] = [[] for _ in documents]
+        for sub_field in self._spec.sub_fields:
+            values = VALUES[sub_field.name](sub_field, self._spec, documents)
+            for written, value in zip(members, values, strict=True):
+                if value is not None:
+                    written.append(f'"{self._spec.sub(sub_field.name)}":{value}')
+        return members
+
+    def _made(self, record: Record, encoded: Encoded, material: Material, members: Sequence[str]) -> Made:
+        spec = self._spec
         try:
-            yield _make(record, spec, vectors, slim)
-        except RejectedError as rejected:
-            yield rejected
+            blob = encode_blob(np.ascontiguousarray(material.vectors), spec.codec, spec.codebook)
+        except InputError as error:
+            raise RejectedError(str(error), record.doc_id) from None
+        # Flat dotted keys: Painless reads `params._source['mv.floats']` by its full name.
+        everything = [f'"{spec.sub(VECTORS)}":"{pybase64.b64encode_as_string(blob)}"', *members]
+        opening = record.source[:-1] + (b"," if len(record.source) > len(b"{}") else b"")
+        return Made(opening + ",".join(everything).encode() + b"}", encoded.truncated, len(blob))
 
 
 def _ready(record: Record) -> Encoded:
     if record.vectors is None:
         raise ValueError(f"document {record.doc_id!r} came without token vectors and there is no encoder")
     return Encoded(record.vectors, None)
-
-
-def _make(record: Record, spec: FieldSpec, encoded: Encoded, slim: dict[str, float] | None) -> Made:
-    vectors = encoded.vectors
-    if vectors.shape[1] != spec.dim:
-        raise RejectedError(f"token vectors have {vectors.shape[1]} dimensions, the index {spec.dim}", record.doc_id)
-    try:
-        blob = encode_blob(vectors, spec.codec)
-    except InputError as error:
-        raise RejectedError(str(error), record.doc_id) from None
-    # Flat dotted keys: Painless reads `params._source['mv.floats']` by its full name.
-    members = [f'"{spec.sub(VECTORS)}":"{pybase64.b64encode_as_string(blob)}"']
-    if spec.has_dense:
-        pooled = encoded.pooled if encoded.pooled is not None else mean_pooled(vectors)
-        members.append(f'"{spec.sub(DENSE)}":{_json_row(pooled)}')
-    if slim:
-        members.append(f'"{spec.sub(SLIM)}":{json.dumps(slim)}')
-    if spec.has_floats:
-        members.append(f'"{spec.sub(FLOATS)}":[{",".join(map(_json_row, vectors))}]')
-    opening = record.source[:-1] + (b"," if len(record.source) > len(b"{}") else b"")
-    return Made(opening + ",".join(members).encode() + b"}", encoded.truncated, len(blob))
-
-
-def _json_row(row: FloatArray) -> str:
-    # Nine significant digits bring every float32 back exactly, in half the bytes of Python's repr of a float.
-    return "[" + ("%.9g," * len(row) % tuple(row.tolist()))[:-1] + "]"

@@ -13,16 +13,14 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 
-from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.errors import OsmvError
 from opensearch_multivector.indexing.bulk import BulkItem, BulkSender, Result
 from opensearch_multivector.indexing.checkpoints import Checkpoint, CheckpointStore
 from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
-from opensearch_multivector.indexing.document import make_documents
+from opensearch_multivector.indexing.document import DocumentMaker
 from opensearch_multivector.indexing.ledger import Counts, Ledger, Mark
 from opensearch_multivector.indexing.readers.base import Entry, Reader
 from opensearch_multivector.indexing.records import Record, RejectedError
-from opensearch_multivector.plugin.fields import FieldSpec
 
 _REJECTIONS_SHOWN = 20
 
@@ -72,8 +70,7 @@ class IndexRun:
     def __init__(
         self,
         reader: Reader,
-        spec: FieldSpec,
-        encoders: tuple[Encoder | None, TermEncoder | None],
+        maker: DocumentMaker,
         sender: BulkSender,
         checkpoint: Checkpoint,
         store: CheckpointStore,
@@ -84,8 +81,7 @@ class IndexRun:
         stopped: Callable[[], bool],
     ) -> None:
         self._reader = reader
-        self._spec = spec
-        self._encoder, self._term_encoder = encoders
+        self._maker = maker
         self._sender = sender
         self._checkpoint = checkpoint
         self._store = store
@@ -165,9 +161,7 @@ class IndexRun:
     def _encode(self) -> None:
         batch, self._batch = self._batch, []
         records = [document.record for document in batch if document.record is not None]
-        for document, record, made in zip(
-            batch, records, make_documents(records, self._spec, self._encoder, self._term_encoder), strict=True
-        ):
+        for document, record, made in zip(batch, records, self._maker.make(records), strict=True):
             document.record = None
             if isinstance(made, RejectedError):
                 self._close(record.doc_id, made.reason)

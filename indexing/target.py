@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from opensearchpy import OpenSearch
 
+from opensearch_multivector import expressions
 from opensearch_multivector.errors import MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import EncoderRef, FieldSpec
 from opensearch_multivector.plugin.mapping import index_body, index_exists, read_spec
+from opensearch_multivector.plugin.sub_fields import SubField
 
 
 def existing_spec(client: OpenSearch, index: str, field: str) -> FieldSpec | None:
@@ -48,7 +52,9 @@ def check_match(index: str, wanted: FieldSpec, found: FieldSpec) -> None:
         "codec": (found.codec, wanted.codec),
         "term encoder": (_name(found.terms), _name(wanted.terms)),
         "text fields": (", ".join(found.text_fields), ", ".join(wanted.text_fields)),
-        "stored floats": (_yes(found.has_floats), _yes(wanted.has_floats)),
+        "reductions": (found.reduce or "none", wanted.reduce or "none"),
+        "sub-fields": (_names(found.sub_fields), _names(wanted.sub_fields)),
+        "artifacts": (dict(found.artifacts), dict(wanted.artifacts)),
     }
     differences = [f"{what} {there!s}, this run {here!s}" for what, (there, here) in pairs.items() if there != here]
     if differences:
@@ -62,5 +68,5 @@ def _name(encoder: EncoderRef | None) -> str:
     return f"{encoder.name} (fingerprint {encoder.fingerprint or 'none'})" if encoder else "none"
 
 
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
+def _names(sub_fields: Sequence[SubField]) -> str:
+    return ", ".join(expressions.text(sub_field) for sub_field in sub_fields) or "none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
@@ -15,17 +15,23 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.codecs import DEFAULT_CODEC, codec_named
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.encoding.reductions import Reducer, parse_reductions
 from opensearch_multivector.errors import InputError, OsmvError
 from opensearch_multivector.indexing import target
 from opensearch_multivector.indexing.bulk import BulkSender
 from opensearch_multivector.indexing.checkpoints import Checkpoint, CheckpointStore
+from opensearch_multivector.indexing.choices import default_sub_fields
 from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
+from opensearch_multivector.indexing.document import DocumentMaker
 from opensearch_multivector.indexing.ledger import Mark
 from opensearch_multivector.indexing.readers import STDIN, Documents, Entry, Reader, open_reader
 from opensearch_multivector.indexing.records import Layout, RejectedError
 from opensearch_multivector.indexing.run import IndexRun, Limits, Progress
+from opensearch_multivector.indexing.training import trained
+from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, READY_VECTORS, EncoderRef, FieldSpec
+from opensearch_multivector.plugin.sub_fields import SubField
 
 _LOOK_AT = 64
 
@@ -73,7 +79,8 @@ def index_documents(
     vectors: Path | None = None,
     shards: int = 1,
     replicas: int = 0,
-    store_floats: bool = False,
+    sub_fields: Sequence[SubField] | None = None,
+    reduce: str = "",
     dead_letters: Path | None = None,
     restart: bool = False,
     limits: Limits | None = None,
@@ -82,6 +89,10 @@ def index_documents(
     stop: threading.Event | None = None,
 ) -> IndexSummary:
     """Index documents with their token vectors; a run that was interrupted goes on where it stood.
+
+    ``sub_fields``: what is stored beside the token vectors (default: the pooled vector, and SLIM's terms with a
+    ``term_encoder``); ``reduce``: reductions that token vectors go through first, such as ``"pool:factor=2"``. What of
+    these needs training is trained on a sample before the first document goes in.
 
     ``documents``: a BEIR folder, a JSONL (plain or gzip), Parquet, `.npz` or `.npy` file, ``"-"`` for JSON lines on
     standard input, or mappings. ``encoder`` None: they bring token vectors, in the layout's ``vectors_field`` or in the
@@ -101,22 +112,26 @@ def index_documents(
         raise InputError("these documents bring their token vectors: index them without an encoder")
     found = target.existing_spec(client, index, field)
     entries = reader.entries()
-    dim = encoder.dim if encoder else found.dim if found else None
+    reducer = Reducer(parse_reductions(reduce))
+    dim = encoder.dim if encoder else found.encoder_dim if found else None
     if dim is None:
         dim, entries = _look_ahead(reader, entries)
     spec = FieldSpec(
         field=field,
-        dim=dim,
+        dim=reducer.out_dim(dim),
         codec=codec,
         vectors=EncoderRef(encoder.name, encoder.fingerprint) if encoder else EncoderRef(READY_VECTORS, "none"),
         terms=EncoderRef(term_encoder.name, term_encoder.fingerprint) if term_encoder else None,
         text_fields=layout.text_fields,
-        has_floats=store_floats,
+        sub_fields=tuple(sub_fields if sub_fields is not None else default_sub_fields(term_encoder)),
+        reduce=reduce,
+        encoder_dim=dim,
     )
     if found:
-        spec = replace(spec, has_dense=found.has_dense)
+        spec = load_state(client, replace(spec, artifacts=found.artifacts))
         target.check_match(index, spec, found)
     else:
+        spec = trained(client, spec, reader, encoder, message=message, stop=stop)
         target.make_index(client, index, spec, shards=shards, replicas=replicas)
 
     store = CheckpointStore(client, index, target.index_uuid(client, index), reader.name)
@@ -135,8 +150,7 @@ def index_documents(
     resumed = checkpoint.counts
     run = IndexRun(
         reader,
-        spec,
-        (encoder, term_encoder),
+        DocumentMaker(spec, encoder, term_encoder),
         BulkSender(client, index, checkpoint.epoch, patience=limits.patience, stop=stop),
         checkpoint,
         store,

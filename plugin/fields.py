@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import field as member
+from typing import Any, TypeVar
 
+from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.errors import MismatchError
+from opensearch_multivector.plugin.sub_fields import SUB_FIELDS, Dense, SubField
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 META_KEY = "osmv"
 DEFAULT_FIELD = "mv"
 
@@ -15,10 +19,9 @@ DEFAULT_FIELD = "mv"
 READY_VECTORS = "ready"
 
 VECTORS = "vectors"
-DENSE = "dense"
-SLIM = "slim"
 TEXT = "text"
-FLOATS = "floats"
+
+Sub = TypeVar("Sub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,13 @@ class EncoderRef:
 class FieldSpec:
     """A multi-vector field ``F`` of an index.
 
-    ``vectors`` names the token-vector encoder and ``terms`` the SLIM one (None: no `F.slim`). ``text_fields`` are the
-    document's own fields that were encoded, joined by one blank in this order; `F.text` is their BM25 copy.
-    ``has_dense``, ``has_floats``: whether `F.dense` (pooled knn_vector) and `F.floats` (raw vectors kept in `_source`
-    for `lateInteractionScore`, the painless baseline) exist.
+    ``dim``, ``codec``: of the stored token vectors. ``vectors`` names the token-vector encoder and ``terms`` the SLIM
+    one (None: there are no terms). ``text_fields`` are the document's own fields that were encoded, joined by one blank
+    in this order; `F.text` is their BM25 copy. ``sub_fields``: what is stored beside `F.vectors` and `F.text`.
+    ``reduce``: the reductions that token vectors went through (`encoding.reductions`), and ``encoder_dim`` their
+    dimension before (0: as ``dim``). ``artifacts``: ids of the data-dependent arrays that all this needs, by kind.
+
+    ``state`` holds those arrays once `plugin.artifacts.load_state` has fetched them; it is no part of the description.
     """
 
     field: str
@@ -45,33 +51,89 @@ class FieldSpec:
     vectors: EncoderRef
     terms: EncoderRef | None = None
     text_fields: tuple[str, ...] = ("title", "text")
-    has_dense: bool = True
-    has_floats: bool = False
+    sub_fields: tuple[SubField, ...] = (Dense(),)
+    reduce: str = ""
+    encoder_dim: int = 0
+    artifacts: Mapping[str, str] = member(default_factory=dict)
+    state: Mapping[str, Any] = member(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.encoder_dim:
+            object.__setattr__(self, "encoder_dim", self.dim)
+        # In one order, so that equal descriptions are equal.
+        object.__setattr__(self, "sub_fields", tuple(sorted(self.sub_fields, key=lambda sub_field: sub_field.name)))
 
     def sub(self, name: str) -> str:
         """Full name of a sub-field: ``spec.sub(VECTORS) == "mv.vectors"``."""
         return f"{self.field}.{name}"
 
+    def find(self, kind: type[Sub]) -> Sub | None:
+        """The sub-field of that class, or None where the index was made without it."""
+        return next((sub_field for sub_field in self.sub_fields if isinstance(sub_field, kind)), None)
+
+    def need(self, kind: type[Sub], who: str) -> Sub:
+        """As `find`. Raises MismatchError, naming ``who`` needs it and how to have it, where it is not there."""
+        found = self.find(kind)
+        if found is None:
+            name: str = kind.name  # type: ignore[attr-defined]  # every sub-field has one
+            raise MismatchError(
+                f"{who} needs {self.sub(name)}, which the index was made without: index with --sub-field {name}"
+            )
+        return found
+
+    @property
+    def codebook(self) -> Codebook | None:
+        """The loaded codebook; None where the index has none."""
+        return self.state.get("codebook")
+
     def to_meta(self) -> dict[str, Any]:
         """As stored under ``_meta.osmv.fields.<field>``."""
-        return asdict(self) | {"text_fields": list(self.text_fields), "format_version": FORMAT_VERSION}
+        return {
+            "format_version": FORMAT_VERSION,
+            "field": self.field,
+            "dim": self.dim,
+            "codec": self.codec,
+            "vectors": asdict(self.vectors),
+            "terms": asdict(self.terms) if self.terms else None,
+            "text_fields": list(self.text_fields),
+            "sub_fields": {sub_field.name: asdict(sub_field) for sub_field in self.sub_fields},
+            "reduce": self.reduce,
+            "encoder_dim": self.encoder_dim,
+            "artifacts": dict(self.artifacts),
+        }
 
     @classmethod
     def from_meta(cls, meta: dict[str, Any]) -> FieldSpec:
         """Inverse of `to_meta`. Raises MismatchError on a format version this release does not know."""
         values = dict(meta)
         version = values.pop("format_version", None)
-        if version != FORMAT_VERSION:
+        if version == 1:
+            values = _from_version_1(values)
+        elif version != FORMAT_VERSION:
             raise MismatchError(
-                f"field {meta.get('field')!r} was written in format version {version}, this release reads version "
-                f"{FORMAT_VERSION}: use the release that made the index, or index again."
+                f"field {meta.get('field')!r} was written in format version {version}, this release reads versions 1 "
+                f"to {FORMAT_VERSION}: use the release that made the index, or index again."
             )
         values["vectors"] = EncoderRef(**values["vectors"])
         values["terms"] = EncoderRef(**values["terms"]) if values["terms"] else None
         values["text_fields"] = tuple(values["text_fields"])
+        stored = values["sub_fields"]
+        if unknown := stored.keys() - SUB_FIELDS.keys():
+            raise MismatchError(f"field {meta['field']!r} has sub-fields of a later release: {', '.join(unknown)}")
+        values["sub_fields"] = tuple(SUB_FIELDS[name](**parameters) for name, parameters in stored.items())
         return cls(**values)
 
     def text_of(self, source: dict[str, Any]) -> str:
         """The text that was encoded for a document, from its `_source`."""
         parts = (source.get(name) for name in self.text_fields)
         return " ".join(str(part).strip() for part in parts if part not in (None, "")).strip()
+
+
+def _from_version_1(values: dict[str, Any]) -> dict[str, Any]:
+    """Format version 1 had three sub-fields, as flags."""
+    flags = {
+        "dense": values.pop("has_dense", True),
+        "floats": values.pop("has_floats", False),
+        "slim": bool(values["terms"]),
+    }
+    return values | {"sub_fields": {name: {} for name, on in flags.items() if on}}

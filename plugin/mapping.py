@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.errors import ClusterError, InputError, MismatchError
+from opensearch_multivector.errors import ClusterError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import DENSE, FLOATS, META_KEY, SLIM, TEXT, VECTORS, FieldSpec
+from opensearch_multivector.plugin.fields import META_KEY, TEXT, VECTORS, FieldSpec
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
-
-_MAX_KNN_DIMENSION = 16_000
 
 
 def index_body(
@@ -26,37 +24,24 @@ def index_body(
 ) -> dict[str, Any]:
     """Settings and mappings of a new index with one multi-vector field.
 
-    The sub-fields that only the engine reads are kept out of `_source`, so hits and the store stay small; `F.floats`
-    stays in, because that is where `lateInteractionScore` looks. Raises InputError on a dimension k-NN can't hold.
+    The sub-fields that only the engine reads are kept out of `_source`, so hits and the store stay small. Raises
+    InputError where the engine can't hold a sub-field.
     """
-    if spec.has_dense and not 0 < spec.dim <= _MAX_KNN_DIMENSION:
-        raise InputError(f"k-NN takes 1 to {_MAX_KNN_DIMENSION:,} dimensions, not {spec.dim}")
     text = spec.sub(TEXT)
     properties: dict[str, Any] = {
         VECTORS: {"type": "binary", "doc_values": True},
         TEXT: {"type": "text", "analyzer": analyzer},
-    }
+    } | {sub_field.name: sub_field.mapping(spec) for sub_field in spec.sub_fields}
     excludes = [spec.sub(VECTORS)]
-    if spec.has_dense:
-        # Pooled vectors have norm 1, so the inner product ranks as the cosine does and costs less.
-        properties[DENSE] = {
-            "type": "knn_vector",
-            "dimension": spec.dim,
-            "method": {"name": "hnsw", "engine": "lucene", "space_type": "innerproduct"},
-        }
-        excludes.append(spec.sub(DENSE))
-    if spec.terms:
-        properties[SLIM] = {"type": "rank_features"}
-        excludes.append(spec.sub(SLIM))
-    if spec.has_floats:
-        properties[FLOATS] = {"type": "object", "enabled": False}
+    excludes += [spec.sub(sub_field.name) for sub_field in spec.sub_fields if not sub_field.in_source]
+    settings = {name: value for sub_field in spec.sub_fields for name, value in sub_field.settings().items()}
     own_fields = {name: {"type": "text", "analyzer": analyzer, "copy_to": text} for name in spec.text_fields}
     return {
         "settings": {
             "index": {
                 "number_of_shards": shards,
                 "number_of_replicas": replicas,
-                **({"knn": True} if spec.has_dense else {}),
+                **settings,
                 **(extra_settings or {}),
             }
         },

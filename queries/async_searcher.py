@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from tenacity import AsyncRetrying
 
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.plugin.artifacts import load_state_async
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
 from opensearch_multivector.plugin.mapping import read_spec_async
 from opensearch_multivector.queries.encoded_query import EncodedQuery
+from opensearch_multivector.queries.first_stages import Dsl
 from opensearch_multivector.queries.plan import Response, Round, plan
 from opensearch_multivector.queries.query_encoder import QueryEncoder
 from opensearch_multivector.queries.request import SearchRequest
@@ -48,8 +50,10 @@ class AsyncSearcher:
         spec: FieldSpec,
         encoder: Encoder | None = None,
         term_encoder: TermEncoder | None = None,
+        tenant: Dsl | None = None,
     ) -> None:
         self.index = index
+        self._tenant = tenant
         self.spec = spec
         self._client = client
         self._queries = QueryEncoder(spec, encoder, term_encoder)
@@ -65,13 +69,15 @@ class AsyncSearcher:
         field: str = DEFAULT_FIELD,
         encoder: Encoder | None = None,
         term_encoder: TermEncoder | None = None,
+        tenant: Dsl | None = None,
     ) -> AsyncSearcher:
-        """Read the field's description from the index; raises as `Searcher`."""
-        return cls(client, index, await read_spec_async(client, index, field), encoder, term_encoder)
+        """Read the field's description from the index; takes and raises what `Searcher` does."""
+        spec = await load_state_async(client, await read_spec_async(client, index, field))
+        return cls(client, index, spec, encoder, term_encoder, tenant)
 
     async def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
         """See `Searcher.search`."""
-        request = SearchRequest(query, **options)
+        request = SearchRequest(query, **options).within(self._tenant)
         start = time.perf_counter()
         async with self._encoding:
             (encoded,) = await asyncio.to_thread(self._queries.encode, [query], request.needs)

@@ -20,8 +20,9 @@ class QueryTerms:
 class EncodedQuery:
     """A query ready to be searched with; also the way to search with vectors that were made elsewhere.
 
-    ``vectors``: (n_tokens, dim) float32 for the rerank; ``pooled``: (dim,) float32 for `dense`; ``terms`` for `slim`;
-    ``text`` for `bm25`. Only what the first stage and the rerank use has to be there.
+    ``vectors``: (n_tokens, dim) float32 for the rerank and the stages over token vectors, as the encoder gives them:
+    reductions of the index are applied to them; ``pooled``: (dim,) float32 for `dense`; ``terms`` for `slim`; ``text``
+    for `bm25`. Only what the first stage and the rerank use has to be there.
     """
 
     text: str | None = None

@@ -28,7 +28,7 @@ def token_matches(
     if blob is None:
         return ()
     try:
-        document = decode_blob(blob)
+        document = decode_blob(blob, spec.codebook)
     except BlobError:
         return ()
     if len(document) == 0:

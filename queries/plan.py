@@ -10,25 +10,26 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from opensearch_multivector.encoding.encoders.base import FloatArray
-from opensearch_multivector.plugin.fields import FieldSpec
+from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.explain import TokenSpans, token_matches
-from opensearch_multivector.queries.first_stages import FirstStage, parse_first_stage
-from opensearch_multivector.queries.fusion import reciprocal_rank_fusion
+from opensearch_multivector.queries.first_stages import FirstStage, FirstStages, parse_first_stages
+from opensearch_multivector.queries.fusion import fuse
 from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.rerankers import (
     MAX_RESPONSE_BYTES,
-    RERANKERS,
     Key,
     Reranked,
     Reranker,
     find,
     key_of,
+    parse_rerank,
 )
-from opensearch_multivector.queries.rerankers.client import blob_bytes, blob_of, blob_parts
+from opensearch_multivector.queries.rerankers.blobs import blob_of, blob_parts
+from opensearch_multivector.queries.rerankers.client import vectors_bytes
 from opensearch_multivector.queries.results import Hit, SearchResult
 
 Body: TypeAlias = dict[str, Any]
@@ -67,39 +68,45 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
 
     The result's ``timings`` hold only what is computed here; the runner adds what it measured.
     """
-    stages = parse_first_stage(request.first_stage)
-    reranker = RERANKERS[request.rerank] if request.rerank else None
-    if reranker is not None:
+    first = parse_first_stages(request.first_stage)
+    chain = parse_rerank(request.rerank)
+    for stage in first.stages:
+        stage.check(spec)
+    for reranker in chain:
         reranker.check(spec)
     timings: dict[str, float] = {}
 
     page_end = request.offset + request.size
     rider = None
-    if reranker is not None and len(stages) == 1 and query.vectors is not None:
-        rider = reranker.rider(spec, query.vectors, request.window_size, page_end)
-    bodies = [_first_stage_body(stage, spec, request, query, rider or {}) for stage in stages]
-    response_bytes = reranker.hit_bytes(spec) * request.window_size if reranker is not None and rider else 0
-    candidates = _candidates((yield Round("first_stage", bodies, request.routing, response_bytes)), request.window_size)
+    if chain and len(first.stages) == 1:
+        rider = chain[0].rider(spec, query, request.window_size, page_end)
+    bodies = [_first_stage_body(stage, spec, request, query, rider or {}) for stage in first.stages]
+    response_bytes = chain[0].hit_bytes(spec) * request.window_size if rider else 0
+    responses = yield Round("first_stage", bodies, request.routing, response_bytes)
+    candidates = _candidates(first, spec, query, responses, request.window_size)
     rescored = rider is not None and "rescore" in rider
     timings["first_stage_took"] = candidates.took
 
     ranking = candidates.ranking
     skipped: dict[str, str] = {}
-    if reranker is not None and ranking:
-        assert query.vectors is not None
+    for number, reranker in enumerate(chain):
+        if not ranking:
+            break
         reranked = Reranked({})
-        if rider is not None:
-            _score(reranker, spec, query.vectors, list(candidates.hits.values()), reranked, timings)
+        if number == 0 and rider is not None:
+            hits = [candidates.hits[key] for key, _ in ranking]
+            _score(reranker, spec, query, hits, reranked, timings)
         else:
             for keys in _slices([key for key, _ in ranking], reranker.hit_bytes(spec)):
-                body = reranker.body(spec, query.vectors, keys)
+                body = reranker.body(spec, query, keys)
                 response_bytes = reranker.hit_bytes(spec) * len(keys)
                 (response,) = yield Round("rerank_fetch", [body], request.routing, response_bytes)
-                _score(reranker, spec, query.vectors, response["hits"]["hits"], reranked, timings)
-        # Equal scores keep the first stage's order. A candidate deleted between the rounds has no score and is gone.
+                _score(reranker, spec, query, response["hits"]["hits"], reranked, timings)
+        # Equal scores keep the order there was. A candidate deleted between the rounds has no score and is gone.
         ranking = [(key, reranked.scores[key]) for key, _ in ranking if key in reranked.scores]
         ranking.sort(key=lambda item: -item[1])
-        skipped = reranked.skipped
+        ranking = ranking[: reranker.keep or None]
+        skipped |= reranked.skipped
     if request.min_score is not None:
         ranking = [(key, score) for key, score in ranking if score >= request.min_score]
 
@@ -107,7 +114,7 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
     first_scores = {} if rescored else dict(candidates.ranking)
     found = [Hit(key[1], score, key[0], first_scores.get(key)) for key, score in page]
     if request.source is not False or request.explain:
-        hit_bytes = blob_bytes(spec) if request.explain else 0
+        hit_bytes = vectors_bytes(spec) * 4 // 3 if request.explain else 0
         complete: list[Hit] = []
         for part in _slices(found, hit_bytes):
             body = _fetch_body(spec, request, part)
@@ -122,21 +129,25 @@ def _first_stage_body(
     stage: FirstStage, spec: FieldSpec, request: SearchRequest, query: EncodedQuery, rider: Body
 ) -> Body:
     clause = stage.dsl(spec, query, request.window_size, request.filter)
-    return {"query": clause, "size": request.window_size, "_source": False, **rider}
+    body: Body = {"query": clause, "size": request.window_size, "_source": False}
+    if stage.min_score > -inf:
+        body["min_score"] = stage.min_score
+    return body | stage.extra(spec, query, request.window_size) | rider
 
 
-def _candidates(responses: list[Response], window_size: int) -> _Candidates:
+def _candidates(
+    first: FirstStages, spec: FieldSpec, query: EncodedQuery, responses: list[Response], window_size: int
+) -> _Candidates:
     hits: dict[Key, dict[str, Any]] = {}
     rankings: list[list[tuple[Key, float]]] = []
-    for response in responses:
-        rankings.append([(key_of(hit), hit["_score"]) for hit in response["hits"]["hits"]])
-        hits |= {key_of(hit): hit for hit in response["hits"]["hits"]}
-    if len(rankings) == 1:
-        ranking = rankings[0]
-    else:
-        ranking = reciprocal_rank_fusion([[key for key, _ in scored] for scored in rankings])[:window_size]
+    for stage, response in zip(first.stages, responses, strict=True):
+        found = response["hits"]["hits"]
+        ranking = list(zip(map(key_of, found), stage.scores(spec, query, found), strict=True))
+        ranking.sort(key=lambda item: -item[1])
+        rankings.append(ranking[:window_size])
+        hits |= {key_of(hit): hit for hit in found}
     return _Candidates(
-        ranking,
+        rankings[0] if len(rankings) == 1 else fuse(rankings, first.weights)[:window_size],
         hits,
         total=max(response["hits"]["total"]["value"] for response in responses),
         took=sum(response["took"] for response in responses),
@@ -153,7 +164,7 @@ def _slices(items: Sequence[Item], item_bytes: int) -> Iterator[Sequence[Item]]:
 def _score(
     reranker: Reranker,
     spec: FieldSpec,
-    query: FloatArray,
+    query: EncodedQuery,
     hits: Sequence[dict[str, Any]],
     reranked: Reranked,
     timings: dict[str, float],
@@ -171,7 +182,7 @@ def _fetch_body(spec: FieldSpec, request: SearchRequest, found: Sequence[Hit]) -
         source = [*source, *spec.text_fields]
     keys = [(hit.index, hit.doc_id) for hit in found]
     body: Body = {**find(keys), "_source": source if source is not False else request.explain}
-    return body | (blob_parts(spec) if request.explain else {})
+    return body | (blob_parts(spec, VECTORS) if request.explain else {})
 
 
 def _with_sources(
@@ -190,6 +201,6 @@ def _with_sources(
             continue
         hit = replace(hit, source=raw.get("_source", {}))
         if request.explain and query.vectors is not None:
-            hit = replace(hit, matches=token_matches(spec, query, hit.source, blob_of(spec, raw), spans))
+            hit = replace(hit, matches=token_matches(spec, query, hit.source, blob_of(spec, raw, VECTORS), spans))
         complete.append(hit)
     return complete

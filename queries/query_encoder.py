@@ -7,9 +7,11 @@ from dataclasses import replace
 
 from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.encoding.reductions import Reducer, parse_reductions
 from opensearch_multivector.encoding.sparsify import fused_terms, upper_bound_terms
 from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
+from opensearch_multivector.plugin.sub_fields import Dense
 from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
 from opensearch_multivector.queries.explain import TokenSpans
 
@@ -17,7 +19,8 @@ from opensearch_multivector.queries.explain import TokenSpans
 class QueryEncoder:
     """Encodes what a request needs and nothing else; loads each encoder at its first use.
 
-    Given encoders must be the index's own, by fingerprint: MismatchError otherwise, never an answer of garbage.
+    ``spec`` must have its artifacts loaded. Given encoders must be the index's own, by fingerprint: MismatchError
+    otherwise, never an answer of garbage.
     """
 
     def __init__(
@@ -26,6 +29,7 @@ class QueryEncoder:
         self._spec = spec
         self._encoder = encoder
         self._term_encoder = term_encoder
+        self._reducer = Reducer(parse_reductions(spec.reduce), spec.state.get("projection"))
         if encoder is not None:
             _check("encoder", encoder, spec.vectors)
         if term_encoder is not None and spec.terms is not None:
@@ -61,7 +65,12 @@ class QueryEncoder:
                 ready[i] = replace(ready[i], terms=terms)
         for query in ready:
             self._check_complete(query, needs)
-        return ready
+        return [self._reduced(query) for query in ready]
+
+    def _reduced(self, query: EncodedQuery) -> EncodedQuery:
+        if query.vectors is None:
+            return query
+        return replace(query, vectors=self._reducer.query(query.vectors))
 
     def _terms(self, texts: list[str]) -> list[QueryTerms]:
         if self._spec.terms is None:
@@ -80,11 +89,12 @@ class QueryEncoder:
         for need in sorted(needs):
             if getattr(query, need) is None:
                 raise InputError(f"the search needs the query's {need}, which the given EncodedQuery leaves out")
-        for name, array in (("vectors", query.vectors), ("pooled", query.pooled)):
-            if array is not None and array.shape[-1] != self._spec.dim:
-                raise MismatchError(
-                    f"the query's {name} have {array.shape[-1]} dimensions, the index has {self._spec.dim}"
-                )
+        spec = self._spec
+        dense = spec.find(Dense)
+        pooled_dim = dense.dimension(spec) if dense else spec.encoder_dim
+        for name, array, dim in (("vectors", query.vectors, spec.encoder_dim), ("pooled", query.pooled, pooled_dim)):
+            if array is not None and name in needs and array.shape[-1] != dim:
+                raise MismatchError(f"the query's {name} have {array.shape[-1]} dimensions, the index has {dim}")
 
 
 def _check(what: str, encoder: Encoder | TermEncoder, ref: EncoderRef) -> None:

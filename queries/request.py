@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.queries.encoded_query import EncodedQuery
-from opensearch_multivector.queries.first_stages import Dsl, parse_first_stage
-from opensearch_multivector.queries.rerankers import RERANKERS
+from opensearch_multivector.queries.first_stages import Dsl, parse_first_stages
+from opensearch_multivector.queries.rerankers import parse_rerank
 
 DEFAULT_FIRST_STAGE = "dense"
 DEFAULT_RERANK = "client"
@@ -36,9 +36,8 @@ class SearchRequest:
     explain: bool = False
 
     def __post_init__(self) -> None:
-        parse_first_stage(self.first_stage)
-        if self.rerank is not None and self.rerank not in RERANKERS:
-            raise InputError(f"unknown rerank {self.rerank!r}: choose of {', '.join(RERANKERS)}, or none")
+        parse_first_stages(self.first_stage)
+        kept = [step.keep for step in parse_rerank(self.rerank) if step.keep]
         if isinstance(self.query, str) and not self.query.strip():
             raise InputError("the query is empty")
         if self.size < 0 or self.offset < 0:
@@ -50,13 +49,26 @@ class SearchRequest:
                 f"hits {self.offset + 1} to {self.offset + self.size} lie beyond the window of {self.window_size} "
                 "candidates: raise window_size (--window-size)"
             )
+        if kept and self.offset + self.size > kept[-1]:
+            raise InputError(
+                f"hits {self.offset + 1} to {self.offset + self.size} lie beyond the {kept[-1]} candidates that rerank "
+                f"{self.rerank!r} keeps: raise keep"
+            )
         if self.filter is not None and not (isinstance(self.filter, dict) and len(self.filter) == 1):
             raise InputError('filter must be one OpenSearch query clause, such as {"term": {"lang": "en"}}')
+
+    def within(self, tenant: Dsl | None) -> SearchRequest:
+        """The same request, held to a tenant's clause beside its own filter."""
+        if tenant is None:
+            return self
+        clauses = [tenant] if self.filter is None else [tenant, self.filter]
+        return replace(self, filter={"bool": {"filter": clauses}})
 
     @property
     def needs(self) -> frozenset[str]:
         """The parts of an `EncodedQuery` that this search reads: of "text", "pooled", "terms", "vectors"."""
-        needed = {str(stage.needs) for stage in parse_first_stage(self.first_stage)}
-        if self.rerank is not None or self.explain:
+        needed: set[str] = {stage.needs for stage in parse_first_stages(self.first_stage).stages}
+        needed |= {step.needs for step in parse_rerank(self.rerank)}
+        if self.explain:
             needed.add("vectors")
         return frozenset(needed)

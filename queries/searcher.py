@@ -10,11 +10,13 @@ from opensearchpy import OpenSearch
 from tenacity import Retrying
 
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD
 from opensearch_multivector.plugin.mapping import read_spec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.explain import TokenSpans
+from opensearch_multivector.queries.first_stages import Dsl
 from opensearch_multivector.queries.plan import Plan, Response, Round, plan
 from opensearch_multivector.queries.query_encoder import QueryEncoder
 from opensearch_multivector.queries.request import SearchRequest
@@ -37,7 +39,8 @@ _BATCH = 16
 class Searcher:
     """Searches one multi-vector field of one index (or alias).
 
-    The field's description is read from the index once, here; encoders load at first use. Safe to share between threads
+    The field's description is read from the index once, here; encoders load at first use. ``tenant``: a query clause
+    that every search of this searcher is held to, whatever its own filter says. Safe to share between threads
     after the first search. Raises ClusterError where the index can't be read, MismatchError where it has no such field
     or a given encoder is not the index's.
 
@@ -53,24 +56,27 @@ class Searcher:
         field: str = DEFAULT_FIELD,
         encoder: Encoder | None = None,
         term_encoder: TermEncoder | None = None,
+        tenant: Dsl | None = None,
     ) -> None:
         self.index = index
-        self.spec = read_spec(client, index, field)
+        self._tenant = tenant
+        self.spec = load_state(client, read_spec(client, index, field))
         self._client = client
         self._queries = QueryEncoder(self.spec, encoder, term_encoder)
 
     def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
         """Search for one query: a text, or an `EncodedQuery` with vectors made elsewhere.
 
-        Options: ``first_stage`` ("dense", "bm25", "slim", "slim-fused", or a fusion by RRF: "bm25+dense"), ``rerank``
-        ("client", "painless" or None), ``size``, ``offset`` (paging, within the window), ``window_size`` (candidates
-        that the first stage hands to the rerank), ``filter`` (an OpenSearch query clause), ``source`` (True, False or
-        field names), ``routing``, ``min_score`` (of the final score), ``explain`` (token matches in each hit).
+        Options: ``first_stage`` (a name of `FIRST_STAGES`, with parameters after a colon: "codes:nprobe=8"; a fusion
+        by RRF: "bm25+dense", or by weighted sum: "0.3*bm25+0.7*dense"), ``rerank`` (a name of `RERANKERS`, a chain of
+        them: "bit:keep=100>client", or None), ``size``, ``offset`` (paging, within the window), ``window_size``
+        (candidates that the first stage hands to the rerank), ``filter`` (an OpenSearch clause), ``source`` (True,
+        False or field names), ``routing``, ``min_score`` (of the final score), ``explain`` (token matches in each hit).
 
         Raises InputError on options that make no sense, MismatchError where the index lacks what they need,
         ClusterError where the cluster refuses.
         """
-        request = SearchRequest(query, **options)
+        request = SearchRequest(query, **options).within(self._tenant)
         start = time.perf_counter()
         (encoded,) = self._queries.encode([query], request.needs)
         timings = {"encode": (time.perf_counter() - start) * 1e3}
@@ -91,7 +97,7 @@ class Searcher:
         return results
 
     def _search_batch(self, queries: Sequence[str | EncodedQuery], options: dict[str, Any]) -> list[SearchResult]:
-        requests = [SearchRequest(query, **options) for query in queries]
+        requests = [SearchRequest(query, **options).within(self._tenant) for query in queries]
         start = time.perf_counter()
         encoded = self._queries.encode(queries, requests[0].needs)
         share = (time.perf_counter() - start) * 1e3 / len(queries)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.encoding.codecs.base import Codec
 from opensearch_multivector.encoding.codecs.blob import Blob, seal, unseal
 from opensearch_multivector.encoding.codecs.f16 import F16
@@ -23,7 +24,7 @@ DEFAULT_CODEC = INT8.name
 _BY_ID: dict[int, Codec] = {codec.codec_id: codec for codec in CODECS.values()}
 
 
-def codec_named(name: str) -> Codec:
+def codec_named(name: str, codebook: Codebook | None = None) -> Codec:
     """The codec of that name. Raises InputError naming those there are."""
     try:
         return CODECS[name]
@@ -31,12 +32,12 @@ def codec_named(name: str) -> Codec:
         raise InputError(f"unknown codec {name!r}: choose one of {', '.join(CODECS)}") from None
 
 
-def encode_blob(vectors: FloatArray, codec: str = DEFAULT_CODEC) -> bytes:
+def encode_blob(vectors: FloatArray, codec: str = DEFAULT_CODEC, codebook: Codebook | None = None) -> bytes:
     """Token vectors of one document, (count, dim) float32 with count >= 0, to the bytes stored in `F.vectors`.
 
     Raises InputError on vectors that are not two-dimensional, not finite, or too large for the codec.
     """
-    chosen = codec_named(codec)
+    chosen = codec_named(codec, codebook)
     array = np.ascontiguousarray(vectors, np.float32)
     if array.ndim != 2:
         raise InputError(f"token vectors must be an array of shape (count, dim), not {array.shape}")
@@ -48,7 +49,7 @@ def encode_blob(vectors: FloatArray, codec: str = DEFAULT_CODEC) -> bytes:
     return seal(chosen.codec_id, count, dim, chosen.encode(array))
 
 
-def open_blob(blob: bytes) -> tuple[Codec, Blob]:
+def open_blob(blob: bytes, codebook: Codebook | None = None) -> tuple[Codec, Blob]:
     """Check a blob and name its codec. Raises BlobError on anything but a whole, unaltered blob of a known codec."""
     opened = unseal(blob)
     codec = _BY_ID.get(opened.codec_id)
@@ -63,7 +64,7 @@ def open_blob(blob: bytes) -> tuple[Codec, Blob]:
     return codec, opened
 
 
-def decode_blob(blob: bytes) -> FloatArray:
+def decode_blob(blob: bytes, codebook: Codebook | None = None) -> FloatArray:
     """The token vectors, (count, dim) float32, within the codec's error. Raises BlobError as `open_blob`."""
-    codec, opened = open_blob(blob)
+    codec, opened = open_blob(blob, codebook)
     return codec.decode(opened.payload, opened.count, opened.dim)

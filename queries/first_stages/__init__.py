@@ -6,26 +6,59 @@ alone and in fusions.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
+
 from opensearch_multivector.errors import InputError
+from opensearch_multivector.expressions import build
 from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage
-from opensearch_multivector.queries.first_stages.bm25 import BM25
-from opensearch_multivector.queries.first_stages.dense import DENSE_STAGE
-from opensearch_multivector.queries.first_stages.slim import SLIM_FUSED, SLIM_UPPER
+from opensearch_multivector.queries.first_stages.bm25 import Bm25
+from opensearch_multivector.queries.first_stages.dense import Dense
+from opensearch_multivector.queries.first_stages.slim import Slim
 
-__all__ = ["FIRST_STAGES", "Dsl", "FirstStage", "parse_first_stage"]
+__all__ = ["FIRST_STAGES", "Dsl", "FirstStage", "FirstStages", "parse_first_stages"]
 
-FIRST_STAGES: dict[str, FirstStage] = {stage.name: stage for stage in (BM25, DENSE_STAGE, SLIM_UPPER, SLIM_FUSED)}
+FIRST_STAGES: dict[str, type[FirstStage]] = {cls.name: cls for cls in (Bm25, Dense, Slim)}
+
+# Not the + of 1e+3.
+_PLUS = re.compile(r"(?<![0-9][eE])\+")
+_WEIGHTED = re.compile(r"\s*([0-9.]+(?:[eE][-+]?[0-9]+)?)\s*\*(.*)", re.DOTALL)
 
 
-def parse_first_stage(expression: str) -> tuple[FirstStage, ...]:
-    """``"dense"`` or a fusion, ``"bm25+dense"``. Raises InputError on an unknown or repeated stage."""
-    names = [name.strip() for name in expression.split("+")]
-    for name in names:
-        if name not in FIRST_STAGES:
-            raise InputError(
-                f"unknown first stage {name!r} in {expression!r}: "
-                f"choose of {', '.join(FIRST_STAGES)}; join with + to fuse"
-            )
-    if len(set(names)) < len(names):
+@dataclass(frozen=True, slots=True)
+class FirstStages:
+    """One stage, or several to fuse: by weighted sum where there are ``weights`` (one each), else by RRF."""
+
+    stages: tuple[FirstStage, ...]
+    weights: tuple[float, ...] | None = None
+
+
+def parse_first_stages(expression: str) -> FirstStages:
+    """``"dense"``, ``"codes:nprobe=8"``, a fusion by RRF ``"bm25+dense"``, by weights ``"0.3*bm25 + 0.7*dense"``.
+
+    Raises InputError on an unknown, impossible or repeated stage, and on weights that only some stages have.
+    """
+    parts = _PLUS.split(expression)
+    weighted = [_WEIGHTED.fullmatch(part) for part in parts]
+    stages = tuple(
+        build(match[2] if match else part, FIRST_STAGES, "first stage")
+        for part, match in zip(parts, weighted, strict=True)
+    )
+    if len(set(stages)) < len(stages):
         raise InputError(f"first stage {expression!r} names a stage twice")
-    return tuple(FIRST_STAGES[name] for name in names)
+    if not any(weighted):
+        return FirstStages(stages)
+    if len(parts) == 1 or not all(weighted):
+        raise InputError(f"first stage {expression!r}: give each stage of a fusion a weight, or none of them")
+    weights = tuple(_weight(match[1], expression) for match in weighted if match)
+    return FirstStages(stages, weights)
+
+
+def _weight(number: str, expression: str) -> float:
+    try:
+        weight = float(number)
+    except ValueError:
+        raise InputError(f"first stage {expression!r}: {number!r} is no weight") from None
+    if not weight > 0:
+        raise InputError(f"first stage {expression!r}: a weight must be above 0, not {number}")
+    return weight

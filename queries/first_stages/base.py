@@ -2,27 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from math import inf
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 
 Dsl: TypeAlias = dict[str, Any]
-Need: TypeAlias = Literal["text", "pooled", "terms"]
+Need: TypeAlias = Literal["text", "pooled", "terms", "vectors"]
 
 
 @dataclass(frozen=True, slots=True)
-class FirstStage:
-    """``needs``: the part of an `EncodedQuery` it reads. ``dsl(spec, query, window_size, filter)``: the query clause.
+class FirstStage(ABC):
+    """A frozen dataclass whose fields are the stage's parameters.
 
-    ``dsl`` raises MismatchError where the index lacks the sub-field that the stage searches.
+    ``needs``: the part of an `EncodedQuery` it reads. ``sub_field``: the class of the sub-field it searches (None: one
+    that is always there). ``min_score``: candidates below this score of the stage are left out.
     """
 
-    name: str
-    needs: Need
-    dsl: Callable[[FieldSpec, EncodedQuery, int, Dsl | None], Dsl]
+    name: ClassVar[str]
+    needs: ClassVar[Need]
+    sub_field: ClassVar[type[Any] | None] = None
+
+    min_score: float = -inf
+
+    @abstractmethod
+    def dsl(self, spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
+        """The query clause that finds the ``window_size`` best; the user's filter must hold for each.
+
+        ``spec`` has its artifacts loaded. Called where the index has the sub-field; no I/O.
+        """
+
+    def extra(self, spec: FieldSpec, query: EncodedQuery, window_size: int) -> Dsl:
+        """What else the request's body needs, say another ``size``."""
+        return {}
+
+    def scores(self, spec: FieldSpec, query: EncodedQuery, hits: Sequence[dict[str, Any]]) -> list[float]:
+        """A score for each of the request's hits; where they are not in falling order, the hits are sorted by them."""
+        return [hit["_score"] for hit in hits]
+
+    def check(self, spec: FieldSpec) -> None:
+        """Raise MismatchError where the index lacks the sub-field."""
+        if self.sub_field is not None:
+            spec.need(self.sub_field, f"first stage {self.name!r}")
 
 
 def filtered(scoring: Dsl, filter_: Dsl | None) -> Dsl:

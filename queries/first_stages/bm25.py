@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 from opensearch_multivector.plugin.fields import TEXT, FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
-from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage, filtered
+from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage, Need, filtered
 
 
-def _dsl(spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
-    return filtered({"match": {spec.sub(TEXT): {"query": query.text}}}, filter_)
+@dataclass(frozen=True, slots=True)
+class Bm25(FirstStage):
+    """No parameters of its own."""
 
+    name: ClassVar[str] = "bm25"
+    needs: ClassVar[Need] = "text"
 
-BM25 = FirstStage("bm25", needs="text", dsl=_dsl)
+    def dsl(self, spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
+        """See `FirstStage`."""
+        return filtered({"match": {spec.sub(TEXT): {"query": query.text}}}, filter_)

@@ -1,24 +1,26 @@
-"""`dense`: k-NN over one pooled vector per document, `F.dense`.
-
-The user's filter goes inside the k-NN clause: applied afterwards it could leave fewer than ``window_size`` candidates.
-"""
+"""`dense`: k-NN over one pooled vector per document, `F.dense`."""
 
 from __future__ import annotations
 
-from opensearch_multivector.errors import MismatchError
-from opensearch_multivector.plugin.fields import DENSE, FieldSpec
+from dataclasses import dataclass
+from typing import ClassVar
+
+from opensearch_multivector.plugin import sub_fields
+from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
-from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage
+from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage, Need
+from opensearch_multivector.queries.first_stages.knn import knn
 
 
-def _dsl(spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
-    if not spec.has_dense:
-        raise MismatchError(f"first stage 'dense' needs {spec.sub(DENSE)}, which the index was made without")
-    assert query.pooled is not None
-    clause: Dsl = {"vector": query.pooled.tolist(), "k": window_size}
-    if filter_ is not None:
-        clause["filter"] = filter_
-    return {"knn": {spec.sub(DENSE): clause}}
+@dataclass(frozen=True, slots=True)
+class Dense(FirstStage):
+    """No parameters of its own."""
 
+    name: ClassVar[str] = "dense"
+    needs: ClassVar[Need] = "pooled"
+    sub_field: ClassVar[type[sub_fields.Dense]] = sub_fields.Dense
 
-DENSE_STAGE = FirstStage("dense", needs="pooled", dsl=_dsl)
+    def dsl(self, spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
+        """See `FirstStage`."""
+        assert query.pooled is not None
+        return knn(spec.sub(self.name), query.pooled, window_size, filter_)

@@ -1,9 +1,9 @@
-"""`slim` and `slim-fused`: SLIM's inverted-index retrieval (Li et al. 2023, section 3.2) over `F.slim`.
+"""`slim`: SLIM's inverted-index retrieval (Li et al. 2023, section 3.2) over `F.slim`.
 
 With q_i[v] the weight of vocabulary term v at query token i and D[v] the document's weight, max over its tokens,
 
-    slim        upper bound: sum over v of (sum over i of q_i[v]) * D[v]
-    slim-fused  0.99 * upper bound + 0.01 * lower bound, where each query token counts only its heaviest term
+    bound=upper   sum over v of (sum over i of q_i[v]) * D[v]
+    bound=fused   0.99 * upper bound + 0.01 * lower bound, where each query token counts only its heaviest term
 
 Each distinct term is one `rank_feature` clause with its weight as boost; `linear` makes its score boost * D[v].
 OpenSearch keeps D[v] with 9 significant bits, hence a relative error of up to 2**-8 a term.
@@ -11,39 +11,43 @@ OpenSearch keeps D[v] with 9 significant bits, hence a relative error of up to 2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
-from opensearch_multivector.errors import MismatchError
-from opensearch_multivector.plugin.fields import SLIM, FieldSpec
+from opensearch_multivector.errors import InputError
+from opensearch_multivector.plugin import sub_fields
+from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
-from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage, filtered
+from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage, Need, filtered
 
 # `indices.query.bool.max_clause_count` is 1,024 by default; room is left for the clauses of the user's filter.
 MAX_CLAUSES = 960
+_BOUNDS = ("upper", "fused")
 
 
-def _bag(spec: FieldSpec, weights: Mapping[str, float], filter_: Dsl | None) -> Dsl:
-    if spec.terms is None:
-        raise MismatchError(f"first stage 'slim' needs {spec.sub(SLIM)}: index with --terms to have it")
-    if not weights:
-        return {"match_none": {}}
-    heaviest = sorted(weights.items(), key=lambda item: (-item[1], item[0]))[:MAX_CLAUSES]
-    field = spec.sub(SLIM)
-    clauses = [
-        {"rank_feature": {"field": f"{field}.{term}", "boost": weight, "linear": {}}} for term, weight in heaviest
-    ]
-    return filtered({"bool": {"should": clauses, "minimum_should_match": 1}}, filter_)
+@dataclass(frozen=True, slots=True)
+class Slim(FirstStage):
+    """``bound``: "upper" or "fused"."""
 
+    name: ClassVar[str] = "slim"
+    needs: ClassVar[Need] = "terms"
+    sub_field: ClassVar[type[sub_fields.Slim]] = sub_fields.Slim
 
-def _upper(spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
-    assert query.terms is not None
-    return _bag(spec, query.terms.upper, filter_)
+    bound: str = "upper"
 
+    def __post_init__(self) -> None:
+        if self.bound not in _BOUNDS:
+            raise InputError(f"bound of first stage 'slim' is {' or '.join(_BOUNDS)}, not {self.bound!r}")
 
-def _fused(spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
-    assert query.terms is not None
-    return _bag(spec, query.terms.fused, filter_)
-
-
-SLIM_UPPER = FirstStage("slim", needs="terms", dsl=_upper)
-SLIM_FUSED = FirstStage("slim-fused", needs="terms", dsl=_fused)
+    def dsl(self, spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
+        """See `FirstStage`."""
+        assert query.terms is not None
+        weights = query.terms.fused if self.bound == "fused" else query.terms.upper
+        if not weights:
+            return {"match_none": {}}
+        heaviest = sorted(weights.items(), key=lambda item: (-item[1], item[0]))[:MAX_CLAUSES]
+        field = spec.sub(self.name)
+        clauses = [
+            {"rank_feature": {"field": f"{field}.{term}", "boost": weight, "linear": {}}} for term, weight in heaviest
+        ]
+        return filtered({"bool": {"should": clauses, "minimum_should_match": 1}}, filter_)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
-from opensearch_multivector.encoding.encoders.base import FloatArray
+from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin.fields import FieldSpec
+from opensearch_multivector.queries.encoded_query import EncodedQuery
 
 # Index and _id: behind an alias two indices may hold the same _id.
 Key: TypeAlias = tuple[str, str]
@@ -25,28 +27,47 @@ class Reranked:
     skipped: dict[str, str] = field(default_factory=dict)
 
 
-class Reranker(Protocol):
-    """One way to score candidates again."""
+@dataclass(frozen=True, slots=True)
+class Reranker(ABC):
+    """One way to score candidates again: a frozen dataclass whose fields are its parameters.
 
-    name: str
+    ``needs``: the part of an `EncodedQuery` it reads. ``sub_field``: the class of the sub-field it reads (None: one
+    that is always there). ``keep``: how many of the best it hands on in a chain; 0: all.
+    """
 
-    def hit_bytes(self, spec: FieldSpec) -> int:
-        """About how many bytes of a response one candidate takes."""
+    name: ClassVar[str]
+    needs: ClassVar[Literal["vectors", "terms"]]
+    sub_field: ClassVar[type[Any] | None] = None
+
+    keep: int = 0
+
+    def __post_init__(self) -> None:
+        if self.keep < 0:
+            raise InputError(f"keep of rerank {self.name!r} can't be negative, it is {self.keep}")
 
     def check(self, spec: FieldSpec) -> None:
         """Raise MismatchError where the index lacks what this reranker reads."""
+        if self.sub_field is not None:
+            spec.need(self.sub_field, f"rerank {self.name!r}")
 
-    def rider(self, spec: FieldSpec, query: FloatArray, window_size: int, page_end: int) -> dict[str, Any] | None:
+    @abstractmethod
+    def hit_bytes(self, spec: FieldSpec) -> int:
+        """About how many bytes of a response one candidate takes."""
+
+    @abstractmethod
+    def rider(self, spec: FieldSpec, query: EncodedQuery, window_size: int, page_end: int) -> dict[str, Any] | None:
         """What a lone first stage's request takes along so that `read` can do with its hits, which saves a round trip.
 
         A rider with ``rescore`` lets OpenSearch score the window, and needs to return the first ``page_end`` hits only.
         None: another request is better, or needed.
         """
 
-    def body(self, spec: FieldSpec, query: FloatArray, keys: Sequence[Key]) -> dict[str, Any]:
-        """The request that finds the candidates again. ``query``: (n_tokens, dim) float32."""
+    @abstractmethod
+    def body(self, spec: FieldSpec, query: EncodedQuery, keys: Sequence[Key]) -> dict[str, Any]:
+        """The request that finds the candidates again."""
 
-    def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
+    @abstractmethod
+    def read(self, spec: FieldSpec, query: EncodedQuery, hits: Sequence[dict[str, Any]]) -> Reranked:
         """Scores from the hits of either request."""
 
 

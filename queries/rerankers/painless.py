@@ -10,34 +10,30 @@ tokens, and that number is taken off again, so that scores compare with the othe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
 
-from opensearch_multivector.encoding.encoders.base import FloatArray
-from opensearch_multivector.errors import MismatchError
-from opensearch_multivector.plugin.fields import FLOATS, FieldSpec
-from opensearch_multivector.queries.rerankers.base import Key, Reranked, find, key_of
+from opensearch_multivector.plugin import sub_fields
+from opensearch_multivector.plugin.fields import FieldSpec
+from opensearch_multivector.queries.encoded_query import EncodedQuery
+from opensearch_multivector.queries.rerankers.base import Key, Reranked, Reranker, find, key_of
 
 _SCRIPT = "lateInteractionScore(params.query_vectors, params.field, params._source, 'innerproduct')"
 
 
-class PainlessReranker:
+@dataclass(frozen=True, slots=True)
+class Painless(Reranker):
     """See the module's text."""
 
-    name = "painless"
-
-    def check(self, spec: FieldSpec) -> None:
-        """See `Reranker`."""
-        if not spec.has_floats:
-            raise MismatchError(
-                f"rerank 'painless' reads float arrays from _source ({spec.sub(FLOATS)}), which the index was made "
-                "without: index with --store-floats to have the baseline, or use rerank 'client'"
-            )
+    name: ClassVar[str] = "painless"
+    needs: ClassVar[Literal["vectors", "terms"]] = "vectors"
+    sub_field: ClassVar[type[sub_fields.Floats]] = sub_fields.Floats
 
     def hit_bytes(self, spec: FieldSpec) -> int:
         """See `Reranker`: an id and a score."""
         return 0
 
-    def rider(self, spec: FieldSpec, query: FloatArray, window_size: int, page_end: int) -> dict[str, Any]:
+    def rider(self, spec: FieldSpec, query: EncodedQuery, window_size: int, page_end: int) -> dict[str, Any]:
         """See `Reranker`."""
         scored = _script_score({"match_all": {}}, spec, query)
         weights = {"query_weight": 0, "rescore_query_weight": 1}
@@ -46,19 +42,18 @@ class PainlessReranker:
             "size": page_end,
         }
 
-    def body(self, spec: FieldSpec, query: FloatArray, keys: Sequence[Key]) -> dict[str, Any]:
+    def body(self, spec: FieldSpec, query: EncodedQuery, keys: Sequence[Key]) -> dict[str, Any]:
         """See `Reranker`."""
         found = find(keys)
         return {**found, "query": _script_score(found["query"], spec, query), "_source": False}
 
-    def read(self, spec: FieldSpec, query: FloatArray, hits: Sequence[dict[str, Any]]) -> Reranked:
+    def read(self, spec: FieldSpec, query: EncodedQuery, hits: Sequence[dict[str, Any]]) -> Reranked:
         """See `Reranker`."""
-        return Reranked({key_of(hit): hit["_score"] - len(query) for hit in hits})
+        assert query.vectors is not None
+        return Reranked({key_of(hit): hit["_score"] - len(query.vectors) for hit in hits})
 
 
-def _script_score(clause: dict[str, Any], spec: FieldSpec, query: FloatArray) -> dict[str, Any]:
-    params = {"query_vectors": query.tolist(), "field": spec.sub(FLOATS)}
+def _script_score(clause: dict[str, Any], spec: FieldSpec, query: EncodedQuery) -> dict[str, Any]:
+    assert query.vectors is not None
+    params = {"query_vectors": query.vectors.tolist(), "field": spec.sub(sub_fields.Floats.name)}
     return {"script_score": {"query": clause, "script": {"source": _SCRIPT, "params": params}}}
-
-
-PAINLESS = PainlessReranker()

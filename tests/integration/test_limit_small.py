@@ -51,7 +51,7 @@ def test_the_summary_adds_up(summary: dict[str, Any], client: OpenSearch) -> Non
 
 @pytest.mark.usefixtures("summary")
 def test_one_vector_fails_where_late_interaction_succeeds(node_url: str, tmp_path: Path) -> None:
-    names = ["bm25", "dense", "slim-fused", "dense/client"]
+    names = ["bm25", "dense", "slim:bound=fused", "dense/client"]
     configurations = [word for name in names for word in ("--config", name)]
     options = ["--size", "46", "--window-size", "46", "--latency-topics", "5", "--runs-dir", str(tmp_path), "--json"]
     printed = json.loads(osmv(node_url, "eval", str(FOLDER), "--index", INDEX, *configurations, *options))
@@ -59,7 +59,7 @@ def test_one_vector_fails_where_late_interaction_succeeds(node_url: str, tmp_pat
     assert ndcg["dense"] == pytest.approx(0.31, abs=0.03)
     assert ndcg["dense/client"] >= 0.98
     assert ndcg["bm25"] >= 0.99
-    assert ndcg["slim-fused"] >= 0.92
+    assert ndcg["slim:bound=fused"] >= 0.92
     for name in names:
         lines = (tmp_path / f"{name.replace('/', '.')}.trec").read_text().splitlines()
         assert len({line.split()[0] for line in lines}) == 1000

@@ -75,7 +75,7 @@ def test_dense_ranks_by_the_pooled_vector(small: SmallIndex, searcher: Searcher)
     assert [hit.doc_id for hit in result.hits] == sorted(similarity, key=lambda doc_id: -similarity[doc_id])
 
 
-@pytest.mark.parametrize(("stage", "kind"), [("slim", "upper"), ("slim-fused", "fused")])
+@pytest.mark.parametrize(("stage", "kind"), [("slim", "upper"), ("slim:bound=fused", "fused")])
 def test_slim_scores_are_the_formula(stage: str, kind: str, small: SmallIndex, searcher: Searcher) -> None:
     assert QUERY.terms is not None
     weights: dict[str, float] = getattr(QUERY.terms, kind)

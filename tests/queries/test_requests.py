@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from opensearch_multivector.encoding.codecs import encode_blob
 from opensearch_multivector.errors import InputError, MismatchError
+from opensearch_multivector.plugin import sub_fields
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
-from opensearch_multivector.queries.first_stages import FIRST_STAGES, parse_first_stage
-from opensearch_multivector.queries.first_stages.slim import MAX_CLAUSES
+from opensearch_multivector.queries.first_stages import FIRST_STAGES, parse_first_stages
+from opensearch_multivector.queries.first_stages.slim import MAX_CLAUSES, Slim
 from opensearch_multivector.queries.fusion import reciprocal_rank_fusion
 from opensearch_multivector.queries.plan import Round, plan
 from opensearch_multivector.queries.request import SearchRequest
@@ -23,7 +24,9 @@ from opensearch_multivector.queries.results import SearchResult
 from opensearch_multivector.queries.transport import batches
 
 READY = EncoderRef(READY_VECTORS, "none")
-SPEC = FieldSpec("mv", 4, "f32", READY, terms=READY, has_floats=True)
+SPEC = FieldSpec(
+    "mv", 4, "f32", READY, terms=READY, sub_fields=(sub_fields.Dense(), sub_fields.Floats(), sub_fields.Slim())
+)
 WEIGHTS = {"bee": 2.0, "dance": 1.0}
 QUERY = EncodedQuery(
     text="bee dance",
@@ -36,14 +39,14 @@ QUERY = EncodedQuery(
 @pytest.mark.parametrize("name", FIRST_STAGES)
 def test_every_first_stage_takes_a_filter_and_leaves_it_whole(name: str) -> None:
     clause = {"term": {"lang": "en"}}
-    stage = FIRST_STAGES[name]
+    stage = FIRST_STAGES[name]()
     assert "lang" in str(stage.dsl(SPEC, QUERY, 10, clause))
     assert "lang" not in str(stage.dsl(SPEC, QUERY, 10, None))
     assert clause == {"term": {"lang": "en"}}
 
 
 def test_slim_is_one_linear_clause_per_term() -> None:
-    clauses = FIRST_STAGES["slim"].dsl(SPEC, QUERY, 10, None)["bool"]["should"]
+    clauses = Slim().dsl(SPEC, QUERY, 10, None)["bool"]["should"]
     assert clauses == [
         {"rank_feature": {"field": "mv.slim.bee", "boost": 2.0, "linear": {}}},
         {"rank_feature": {"field": "mv.slim.dance", "boost": 1.0, "linear": {}}},
@@ -53,26 +56,26 @@ def test_slim_is_one_linear_clause_per_term() -> None:
 def test_slim_keeps_the_heaviest_terms_under_the_engine_limit() -> None:
     weights = {f"t{i}": float(i + 1) for i in range(3000)}
     query = EncodedQuery(terms=QueryTerms(upper=weights, fused=weights))
-    clauses = FIRST_STAGES["slim"].dsl(SPEC, query, 10, None)["bool"]["should"]
+    clauses = Slim().dsl(SPEC, query, 10, None)["bool"]["should"]
     assert len(clauses) == MAX_CLAUSES < 1024
     assert min(clause["rank_feature"]["boost"] for clause in clauses) == 3000 - MAX_CLAUSES + 1
 
 
 def test_stages_say_which_sub_field_is_missing() -> None:
-    bare = FieldSpec("mv", 4, "f32", READY, has_dense=False)
-    with pytest.raises(MismatchError, match=r"needs mv\.dense"):
-        FIRST_STAGES["dense"].dsl(bare, QUERY, 10, None)
-    with pytest.raises(MismatchError, match="index with --terms"):
-        FIRST_STAGES["slim"].dsl(bare, QUERY, 10, None)
-    with pytest.raises(MismatchError, match="--store-floats"):
-        RERANKERS["painless"].check(bare)
+    bare = FieldSpec("mv", 4, "f32", READY, sub_fields=())
+    for part in (*FIRST_STAGES.values(), *RERANKERS.values()):
+        if part.sub_field is not None:
+            with pytest.raises(
+                MismatchError, match=rf"needs mv\.{part.sub_field.name}.*--sub-field {part.sub_field.name}"
+            ):
+                part().check(bare)
 
 
 def test_first_stage_expressions() -> None:
-    assert [stage.name for stage in parse_first_stage("bm25 + dense")] == ["bm25", "dense"]
+    assert [stage.name for stage in parse_first_stages("bm25 + dense").stages] == ["bm25", "dense"]
     for wrong in ("", "bm25+", "nothing", "slim+slim"):
         with pytest.raises(InputError):
-            parse_first_stage(wrong)
+            parse_first_stages(wrong)
 
 
 def test_only_what_is_needed_is_encoded() -> None:

@@ -1,0 +1,17 @@
+"""What a document becomes in each sub-field, one file each, one table here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from opensearch_multivector.indexing.sub_fields import dense, floats, slim
+from opensearch_multivector.indexing.sub_fields.base import Material
+from opensearch_multivector.plugin.fields import FieldSpec
+
+__all__ = ["VALUES", "Material", "Values"]
+
+# A sub-field's values, as JSON, for a batch of documents in their order; None: the document goes without.
+Values = Callable[[Any, FieldSpec, Sequence[Material]], Sequence[str | None]]
+
+VALUES: dict[str, Values] = {"dense": dense.values, "floats": floats.values, "slim": slim.values}

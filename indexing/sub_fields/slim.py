@@ -1,0 +1,15 @@
+"""`F.slim`: the document's terms and their weights; a document without any goes without."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from opensearch_multivector.indexing.sub_fields.base import Material
+from opensearch_multivector.plugin.fields import FieldSpec
+from opensearch_multivector.plugin.sub_fields import Slim
+
+
+def values(sub_field: Slim, spec: FieldSpec, documents: Sequence[Material]) -> list[str | None]:
+    """See `Values`."""
+    return [json.dumps(document.terms) if document.terms else None for document in documents]

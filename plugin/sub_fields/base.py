@@ -1,0 +1,32 @@
+"""What a sub-field has to say of itself."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from opensearch_multivector.plugin.fields import FieldSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SubField(ABC):
+    """One more form in which a document is stored: a frozen dataclass whose fields are its parameters.
+
+    ``name``: the sub-field is `F.<name>`. ``in_source``: it stays in `_source`. ``needs_terms``: it is made of SLIM's
+    terms. ``artifact``: kind of the data-dependent arrays that it can't do without (`plugin.artifacts`), or None.
+    """
+
+    name: ClassVar[str]
+    in_source: ClassVar[bool] = False
+    needs_terms: ClassVar[bool] = False
+    artifact: ClassVar[str | None] = None
+
+    @abstractmethod
+    def mapping(self, spec: FieldSpec) -> dict[str, Any]:
+        """The field's mapping. Raises InputError where the engine can't hold it."""
+
+    def settings(self) -> dict[str, Any]:
+        """Settings under `index` that it can't do without."""
+        return {}

@@ -1,0 +1,23 @@
+"""`F.floats`: the token vectors as arrays in `_source`, where OpenSearch's `lateInteractionScore` looks for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from opensearch_multivector.plugin.sub_fields.base import SubField
+
+if TYPE_CHECKING:
+    from opensearch_multivector.plugin.fields import FieldSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Floats(SubField):
+    """No parameters."""
+
+    name: ClassVar[str] = "floats"
+    in_source: ClassVar[bool] = True
+
+    def mapping(self, spec: FieldSpec) -> dict[str, Any]:
+        """See `SubField`."""
+        return {"type": "object", "enabled": False}
