@@ -27,7 +27,7 @@ from opensearch_multivector.indexing.ledger import Mark
 from opensearch_multivector.indexing.readers import STDIN, Documents, Entry, Reader, open_reader
 from opensearch_multivector.indexing.records import Layout, RejectedError
 from opensearch_multivector.indexing.run import IndexRun, Limits, Progress
-from opensearch_multivector.indexing.training import trained
+from opensearch_multivector.indexing.training import Stopped, trained
 from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, READY_VECTORS, EncoderRef, FieldSpec
@@ -131,7 +131,10 @@ def index_documents(
         spec = load_state(client, replace(spec, artifacts=found.artifacts))
         target.check_match(index, spec, found)
     else:
-        spec = trained(client, spec, reader, encoder, message=message, stop=stop)
+        try:
+            spec, entries = trained(client, spec, reader, entries, encoder, message=message, stop=stop)
+        except Stopped:
+            return IndexSummary(index, reader.name, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0, None, interrupted=True)
         target.make_index(client, index, spec, shards=shards, replicas=replicas)
 
     store = CheckpointStore(client, index, target.index_uuid(client, index), reader.name)

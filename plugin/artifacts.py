@@ -7,30 +7,27 @@ cluster holds them too. Nothing is kept on the machine that runs `osmv`.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pybase64
-from numpy.typing import NDArray
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, RequestError
 
 from opensearch_multivector.encoding.codebook import Codebook
+from opensearch_multivector.encoding.content import Arrays, content_id
+from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook
 from opensearch_multivector.errors import MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import FieldSpec
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
-
-Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
 ARTIFACT_INDEX = "osmv-artifacts"
 _BODY = {
@@ -44,7 +41,10 @@ _PART_BYTES = 4_000_000
 _PARTS_AT_ONCE = 4
 
 # What the arrays of a kind become once loaded; the arrays themselves where nothing is said.
-_BUILD: dict[str, Callable[[Arrays], Any]] = {"codebook": Codebook.from_arrays}
+_BUILD: dict[str, Callable[[Arrays], Any]] = {
+    "codebook": Codebook.from_arrays,
+    "subvectors": SubvectorCodebook.from_arrays,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Artifact:
 
 def make_artifact(kind: str, arrays: Arrays, info: Mapping[str, Any] | None = None) -> Artifact:
     """Name arrays by their content."""
-    return Artifact(kind, _digest(kind, arrays), arrays, info or {})
+    return Artifact(kind, content_id(kind, arrays), arrays, info or {})
 
 
 def put_artifact(client: OpenSearch, artifact: Artifact) -> None:
@@ -143,15 +143,6 @@ def with_state(spec: FieldSpec, artifacts: list[Artifact]) -> FieldSpec:
     return replace(spec, artifacts={**spec.artifacts, **ids}, state={**spec.state, **loaded})
 
 
-def _digest(kind: str, arrays: Arrays) -> str:
-    digest = hashlib.sha256(kind.encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()[:16]
-
-
 def _part_id(artifact_id: str, number: int) -> str:
     return f"{artifact_id}.{number}"
 
@@ -170,7 +161,7 @@ def _assemble(artifact_id: str, head: dict[str, Any], docs: list[dict[str, Any]]
             arrays = {name: stored[name] for name in stored.files}
     except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise _missing(artifact_id) from error
-    if _digest(head["kind"], arrays) != artifact_id:
+    if content_id(head["kind"], arrays) != artifact_id:
         raise _missing(artifact_id)
     return Artifact(head["kind"], artifact_id, arrays, head["info"])
 

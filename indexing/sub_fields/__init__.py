@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opensearch_multivector.indexing.sub_fields import dense, floats, slim
+from opensearch_multivector.indexing.sub_fields import codes, dense, floats, pq, slim
 from opensearch_multivector.indexing.sub_fields.base import Material
 from opensearch_multivector.plugin.fields import FieldSpec
 
@@ -14,4 +14,10 @@ __all__ = ["VALUES", "Material", "Values"]
 # A sub-field's values, as JSON, for a batch of documents in their order; None: the document goes without.
 Values = Callable[[Any, FieldSpec, Sequence[Material]], Sequence[str | None]]
 
-VALUES: dict[str, Values] = {"dense": dense.values, "floats": floats.values, "slim": slim.values}
+VALUES: dict[str, Values] = {
+    "codes": codes.values,
+    "dense": dense.values,
+    "floats": floats.values,
+    "pq": pq.values,
+    "slim": slim.values,
+}

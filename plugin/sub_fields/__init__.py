@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.expressions import build
 from opensearch_multivector.plugin.sub_fields.base import SubField
+from opensearch_multivector.plugin.sub_fields.codes import Codes
 from opensearch_multivector.plugin.sub_fields.dense import Dense
 from opensearch_multivector.plugin.sub_fields.floats import Floats
+from opensearch_multivector.plugin.sub_fields.pq import Pq
 from opensearch_multivector.plugin.sub_fields.slim import Slim
 
-__all__ = ["SUB_FIELDS", "Dense", "Floats", "Slim", "SubField", "parse_sub_fields"]
+__all__ = ["SUB_FIELDS", "Codes", "Dense", "Floats", "Pq", "Slim", "SubField", "parse_sub_fields"]
 
-SUB_FIELDS: dict[str, type[SubField]] = {cls.name: cls for cls in (Dense, Floats, Slim)}
+SUB_FIELDS: dict[str, type[SubField]] = {cls.name: cls for cls in (Codes, Dense, Floats, Pq, Slim)}
 
 
 def parse_sub_fields(expressions: Sequence[str]) -> tuple[SubField, ...]:
