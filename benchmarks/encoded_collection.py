@@ -50,6 +50,7 @@ class EncodedCollection:
         self.collection: Collection = read_collection(folder)
         self.folder = folder
         self.encoder = load_encoder(encoder)
+        self._exact = cache / f"{folder.resolve().name}-{self.encoder.fingerprint}-exact.npy"
         cache.mkdir(parents=True, exist_ok=True)
         stem = f"{folder.resolve().name}-{self.encoder.fingerprint}"
         reader = open_reader(folder, Layout())
@@ -69,7 +70,14 @@ class EncodedCollection:
             for text, encoded in zip(texts, self.topics, strict=True)
         ]
 
-    def exact(self) -> FloatArray:
+    def exact_top(self) -> list[set[str]]:
+        """Each topic's ten best documents by exact MaxSim over all of them."""
+        if not self._exact.exists():
+            np.save(self._exact, self._all_pairs())
+        best = np.argsort(-np.load(self._exact), axis=1, kind="stable")[:, :10]
+        return [{self.documents.ids[i] for i in row} for row in best]
+
+    def _all_pairs(self) -> FloatArray:
         """MaxSim of every topic with every document: (topics, documents) float32."""
         scores = np.zeros((len(self.topics), len(self.documents)), np.float32)
         counts = self.documents.counts.astype(int)

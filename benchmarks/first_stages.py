@@ -72,11 +72,7 @@ def main() -> None:
     arguments = parser.parse_args()
     client = connect(timeout=600)
     encoded = EncodedCollection(arguments.folder, arguments.cache, arguments.encoder)
-    kept = arguments.cache / f"{arguments.folder.resolve().name}-{encoded.encoder.fingerprint}-exact.npy"
-    if not kept.exists():
-        np.save(kept, encoded.exact())
-    best = np.argsort(-np.load(kept), axis=1, kind="stable")[:, :10]
-    top = [{encoded.documents.ids[i] for i in row} for row in best]
+    top = encoded.exact_top()
     sub_fields = parse_sub_fields(arguments.sub_field)
     term_encoder = load_term_encoder() if any(sub_field.needs_terms for sub_field in sub_fields) else None
     console = Console(width=140)
