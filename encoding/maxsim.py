@@ -17,6 +17,8 @@ from opensearch_multivector.encoding.blas import one_thread
 from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.encoding.codecs import Blob, Codec, open_blob
 from opensearch_multivector.encoding.encoders.base import FloatArray
+from opensearch_multivector.encoding.scores.base import Score
+from opensearch_multivector.encoding.scores.sum_max import sum_of_maxima
 from opensearch_multivector.errors import BlobError, MismatchError
 
 # Vectors scored by one matrix product: enough to keep BLAS busy, small enough to stay in the cache and bound memory.
@@ -40,31 +42,18 @@ def alignment(query: FloatArray, document: FloatArray) -> tuple[NDArray[np.intp]
     return best, similarities[np.arange(len(query)), best]
 
 
-def sum_of_maxima(similarities: FloatArray, counts: Sequence[int]) -> FloatArray:
-    """Scores of documents that lie one after the other in ``similarities``.
-
-    ``similarities``: (sum(counts), n_query) float32. Returns (len(counts),) float32, 0 where the count is 0.
-    """
-    scores = np.zeros(len(counts), np.float32)
-    lengths = np.asarray(counts, np.intp)
-    filled = lengths > 0
-    if filled.any():
-        # reduceat wants the start of each non-empty run; an empty run would repeat its successor's first row.
-        starts = (np.cumsum(lengths) - lengths)[filled]
-        scores[filled] = np.maximum.reduceat(similarities, starts, axis=0).sum(axis=1)
-    return scores
-
-
 def maxsim_blobs(
     query: FloatArray,
     blobs: Sequence[bytes],
     block_vectors: int = BLOCK_VECTORS,
     codebook: Codebook | None = None,
+    score: Score = sum_of_maxima,
 ) -> tuple[FloatArray, dict[int, BlobError]]:
     """Scores of stored documents, straight from their blobs (codecs may differ from document to document).
 
-    ``query``: (n_query, dim) float32. Returns the scores, (len(blobs),) float32, NaN for a blob that can't be read, and
-    the errors of those by position. Raises MismatchError when a readable blob has another dimension than the query.
+    ``query``: (n_query, dim) float32; ``score``: MaxSim, or another of `scores`. Returns the scores, (len(blobs),)
+    float32, NaN for a blob that can't be read, and the errors of those by position. Raises MismatchError when a
+    readable blob has another dimension than the query.
     """
     scores = np.full(len(blobs), np.nan, np.float32)
     errors: dict[int, BlobError] = {}
@@ -78,7 +67,7 @@ def maxsim_blobs(
             counts = [blob.count for _, blob in block]
             with one_thread():
                 products = block_codec.similarities([blob.payload for _, blob in block], counts, query.shape[1], query)
-            scores[[position for position, _ in block]] = sum_of_maxima(products, counts)
+            scores[[position for position, _ in block]] = score(products, counts)
         block, block_size = [], 0
 
     for position, data in enumerate(blobs):
