@@ -3,10 +3,10 @@
     python benchmarks/storage.py ../shared/data/scifact --cache .cache [--variant int8 --variant "pool:factor=2 int4"]
 
 A variant is `[REDUCTIONS ]CODEC`, or `floats`: float arrays in `_source`, as OpenSearch's own `lateInteractionScore`
-reads them (filled with the first 1,000 documents only: it is some twenty times larger than the rest). Each is an index of
-its own, filled by the ordinary run, merged to one segment. Printed: bytes a document of the blob and of the whole store,
-nDCG@10 of `dense` with 100 candidates
-reranked, the share of exact MaxSim's top 10 in the result, and the time of one rerank (client side, p50).
+reads them (filled with the first 1,000 documents only, for its size). Each is an index of its own, filled by the
+ordinary run, merged to one segment. Printed: bytes a document of the blob and of the whole store, nDCG@10 of `dense`
+with 100 candidates reranked, the share of exact MaxSim's top 10 in the result, and the time of one rerank (client side,
+p50).
 """
 
 from __future__ import annotations
