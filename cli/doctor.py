@@ -53,6 +53,7 @@ def doctor(
 def check_index(client: OpenSearch, index: str) -> list[Check]:
     """The index's multi-vector fields: how far they are filled, and whether their encoders load and fit."""
     from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
+    from opensearch_multivector.expressions import text
     from opensearch_multivector.plugin.diagnosis import Check
     from opensearch_multivector.plugin.fields import READY_VECTORS
     from opensearch_multivector.plugin.inspection import inspect_index
@@ -68,11 +69,29 @@ def check_index(client: OpenSearch, index: str) -> list[Check]:
         found = f"{state.documents:,} documents, {state.without_vectors:,} without vectors; {spec.dim} x {spec.codec}"
         remedy = "index those documents again" if state.without_vectors else ""
         checks.append(Check(title, "warning" if state.without_vectors else "ok", found, "the rerank", remedy))
+        stored = ", ".join(map(text, spec.sub_fields)) or "none"
+        reduced = f"; reduced by {spec.reduce}" if spec.reduce else ""
+        checks.append(Check(f"{title} sub-fields", "ok", f"{stored}{reduced}", "the first stages that search them"))
+        checks += [_artifact(client, title, kind, artifact_id) for kind, artifact_id in spec.artifacts.items()]
         if spec.vectors.name != READY_VECTORS:
             checks.append(_encoder(f"{title} encoder", "text queries", spec.vectors, load_encoder))
         if spec.terms is not None:
             checks.append(_encoder(f"{title} terms", "the first stage slim", spec.terms, load_term_encoder))
     return checks
+
+
+def _artifact(client: OpenSearch, title: str, kind: str, artifact_id: str) -> Check:
+    from opensearch_multivector.errors import MismatchError
+    from opensearch_multivector.plugin.artifacts import ARTIFACT_INDEX, get_artifact
+    from opensearch_multivector.plugin.diagnosis import Check
+
+    name, enables = f"{title} {kind}", "reading what was stored with it"
+    try:
+        get_artifact(client, artifact_id)
+    except MismatchError:
+        remedy = f"restore {ARTIFACT_INDEX} from a snapshot, or index again"
+        return Check(name, "missing", f"{artifact_id} is missing, cut or altered", enables, remedy)
+    return Check(name, "ok", f"{artifact_id}, whole", enables)
 
 
 def _encoder(title: str, enables: str, ref: Any, load: Any) -> Check:

@@ -41,7 +41,7 @@ def diagnose(found: Capabilities) -> list[Check]:
             found,
             NEURAL_SEARCH,
             "neural-search",
-            "sparse_vector fields and the hybrid query; not needed by any search of osmv",
+            "fusions in one request, slim by neural_sparse, seismic; each has another way without it",
             f"bin/opensearch-plugin install {NEURAL_SEARCH} on every node, in the cluster's version",
         ),
         _plugin(
@@ -147,7 +147,7 @@ def _security(found: Capabilities) -> Iterator[Check]:
 
 def _limits(found: Capabilities) -> Iterator[Check]:
     clauses = found.max_clause_count
-    enables = "clauses of one query (slim)"
+    enables = "clauses of one query (slim, codes)"
     if clauses is None:
         yield Check("max_clause_count", "unknown", "settings can't be read", enables)
     else:
