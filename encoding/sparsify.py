@@ -87,13 +87,70 @@ def fused_terms(query: TokenTerms, vocabulary: Sequence[str], weight: float = 0.
     return {name: value for name, value in fused.items() if value >= _LEAST_WEIGHT}
 
 
+def strongest(terms: TokenTerms, k: int) -> TokenTerms:
+    """The tokens with their ``k`` heaviest terms each; what an encoder gives is in falling order."""
+    return TokenTerms(terms.ids[:, :k], terms.weights[:, :k])
+
+
 def slim_score(query: TokenTerms, document: TokenTerms) -> float:
     """The exact sparse MaxSim sum_i max_j sum_v q_i[v] d_j[v]; 0 where either side has no tokens."""
-    if query.weights.size == 0 or document.weights.size == 0:
-        return 0.0
-    vocabulary = np.unique(query.ids[query.weights > 0])
-    similarities = _dense(query, vocabulary) @ _dense(document, vocabulary).T
-    return float(similarities.max(axis=1).sum(dtype=np.float64))
+    kept = document.weights > 0
+    scores = SparseQuery(query).scores(
+        document.ids[kept], document.weights[kept], kept.sum(axis=1), np.array([len(kept)], np.intp)
+    )
+    return float(scores[0])
+
+
+class SparseQuery:
+    """A query's token terms, made ready to score many documents by sparse MaxSim.
+
+    Only a document's terms that the query has, too, are touched: a few in a hundred. Sums are taken in float64, where
+    products of a float32 and a half-precision weight are exact, and in practice their sum as well, in whatever order.
+    """
+
+    def __init__(self, query: TokenTerms) -> None:
+        kept = query.weights > 0
+        tokens, _ = np.nonzero(kept)
+        terms, rows = np.unique(query.ids[kept], return_inverse=True)
+        # (terms, tokens): the weight of each of the query's terms at each of its tokens.
+        self._weights = np.zeros((len(terms), len(query.ids)))
+        self._weights[rows.reshape(-1), tokens] = query.weights[kept]
+        # The row of each vocabulary id; -1 for those the query lacks, the last one for all beyond.
+        self._row = np.full(int(terms.max(initial=-1)) + 2, -1, np.intp)
+        self._row[terms] = np.arange(len(terms))
+
+    def scores(
+        self,
+        ids: NDArray[np.integer[Any]],
+        weights: NDArray[np.floating[Any]],
+        lengths: NDArray[np.integer[Any]],
+        counts: NDArray[np.integer[Any]],
+    ) -> NDArray[np.float64]:
+        """Scores of documents whose terms lie one after the other.
+
+        ``ids``, ``weights`` (all terms,): distinct within a token, weights above 0; ``lengths`` (all tokens,): terms of
+        each token; ``counts`` (documents,): tokens of each. Returns (documents,), 0 where there are no tokens.
+        """
+        scores = np.zeros(len(counts))
+        rows = self._row.take(ids, mode="clip")
+        shared = rows >= 0
+        tokens = np.repeat(np.arange(len(lengths)), lengths)[shared]
+        documents = np.repeat(np.arange(len(counts)), counts)
+        if not len(tokens):
+            return scores
+        products = self._weights[rows[shared]] * weights[shared].astype(np.float64)[:, None]
+        starts = _runs(tokens)
+        # No similarity is below 0, so tokens that share no term never win and may be left out.
+        similarities = np.add.reduceat(products, starts, axis=0)
+        owners = documents[tokens[starts]]
+        firsts = _runs(owners)
+        scores[owners[firsts]] = np.maximum.reduceat(similarities, firsts, axis=0).sum(axis=1)
+        return scores
+
+
+def _runs(values: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+    """Where each run of equal values begins."""
+    return np.flatnonzero(np.diff(values, prepend=-1))
 
 
 def _positive(terms: TokenTerms) -> tuple[IntArray, NDArray[np.intp], FloatArray]:
@@ -108,14 +165,3 @@ def _named(
 ) -> Terms:
     order = np.argsort(-weights, kind="stable")[:limit]
     return {feature_name(vocabulary[ids[i]]): float(weights[i]) for i in order}
-
-
-def _dense(terms: TokenTerms, vocabulary: IntArray) -> FloatArray:
-    """(n_tokens, len(vocabulary)): the tokens' weights at these sorted ids alone."""
-    matrix = np.zeros((len(terms.ids), len(vocabulary)), dtype=np.float32)
-    columns = np.searchsorted(vocabulary, terms.ids)
-    known = (terms.weights > 0) & (columns < len(vocabulary))
-    known[known] = vocabulary[columns[known]] == terms.ids[known]
-    rows, _ = np.nonzero(known)
-    matrix[rows, columns[known]] = terms.weights[known]
-    return matrix
