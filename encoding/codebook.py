@@ -35,6 +35,7 @@ class Codebook:
     ``centroids``: (size, dim) float32, rows of norm 1 within 2**-11. ``shares``: (size,) float32, the share of the
     training tokens that each centroid has. ``cutoffs[nbits]``: (2**nbits - 1,) and ``weights[nbits]``: (2**nbits,)
     float32, rising. ``mean_similarity``: of tokens that were held out from training to their centroids.
+    ``tokens_per_document``: token vectors that a document of the collection has on average.
     """
 
     centroids: FloatArray
@@ -42,6 +43,7 @@ class Codebook:
     cutoffs: Mapping[int, FloatArray]
     weights: Mapping[int, FloatArray]
     mean_similarity: float
+    tokens_per_document: float = 1.0
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -65,6 +67,7 @@ class Codebook:
             "centroids": self.centroids.astype("<f2"),
             "shares": np.ascontiguousarray(self.shares, "<f4"),
             "mean_similarity": np.array([self.mean_similarity], "<f8"),
+            "tokens_per_document": np.array([self.tokens_per_document], "<f8"),
         }
         arrays |= {f"cutoffs_{nbits}": np.ascontiguousarray(values, "<f4") for nbits, values in self.cutoffs.items()}
         arrays |= {f"weights_{nbits}": np.ascontiguousarray(values, "<f4") for nbits, values in self.weights.items()}
@@ -73,7 +76,7 @@ class Codebook:
     @classmethod
     def from_arrays(cls, arrays: Arrays) -> Codebook:
         """Inverse of `arrays`: the same id. Raises InputError naming the array that is missing or misshapen."""
-        shapes = {"centroids": 2, "shares": 1, "mean_similarity": 1}
+        shapes = {"centroids": 2, "shares": 1, "mean_similarity": 1, "tokens_per_document": 1}
         shapes |= {f"{kind}_{nbits}": 1 for kind in ("cutoffs", "weights") for nbits in NBITS}
         for name, ndim in shapes.items():
             if name not in arrays or arrays[name].ndim != ndim or not np.isfinite(arrays[name]).all():
@@ -84,6 +87,7 @@ class Codebook:
             cutoffs={nbits: np.asarray(arrays[f"cutoffs_{nbits}"], np.float32) for nbits in NBITS},
             weights={nbits: np.asarray(arrays[f"weights_{nbits}"], np.float32) for nbits in NBITS},
             mean_similarity=float(arrays["mean_similarity"][0]),
+            tokens_per_document=float(arrays["tokens_per_document"][0]),
         )
 
     def assign(self, vectors: FloatArray) -> IntArray:

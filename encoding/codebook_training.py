@@ -39,15 +39,17 @@ def train_codebook(
     sample: FloatArray,
     size: int,
     *,
+    tokens_per_document: float = 1.0,
     seed: int = 0,
     iterations: int = 8,
     progress: Callable[[int, int], None] | None = None,
 ) -> Codebook:
     """Codebook of at most ``size`` centroids from ``sample``: (n, dim) float32 token vectors.
 
-    The sample's last twentieth is held out: for its figures to hold for documents to come, let the documents of the
-    sample be in random order. The same arguments give the same codebook on the same machine. Fewer centroids where the
-    sample has fewer different vectors. Raises InputError where the sample has no vector other than zero.
+    ``tokens_per_document``: how many of them a document of the sample has on average. The sample's last twentieth is
+    held out: for its figures to hold for documents to come, let the documents of the sample be in random order. The
+    same arguments give the same codebook on the same machine. Fewer centroids where the sample has fewer different
+    vectors. Raises InputError where the sample has no vector other than zero.
     """
     sample = _directions(sample)
     held_out = min(len(sample) // _HELD_OUT, _MOST_HELD_OUT)
@@ -64,6 +66,7 @@ def train_codebook(
         cutoffs={nbits: _quantiles(residuals, np.arange(1, 2**nbits) / 2**nbits) for nbits in NBITS},
         weights={nbits: _quantiles(residuals, (np.arange(2**nbits) + 0.5) / 2**nbits) for nbits in NBITS},
         mean_similarity=float(np.einsum("ij,ij->i", test, own).mean(dtype=np.float64)),
+        tokens_per_document=tokens_per_document,
     )
 
 

@@ -80,7 +80,7 @@ def _codebook(spec: FieldSpec, sample: Sample, progress: Progress) -> tuple[Arra
     # Of a stream's length nothing is known: as many centroids as the sample is good for.
     tokens = len(vectors) ** 2 if sample.token_count is None else sample.token_count
     size = codes.centroids if codes and codes.centroids else codebook_size(tokens, len(vectors))
-    codebook = train_codebook(vectors, size, progress=progress)
+    codebook = train_codebook(vectors, size, tokens_per_document=len(vectors) / len(sample.tokens), progress=progress)
     info = {
         "centroids": codebook.size,
         "dim": codebook.dim,

@@ -12,6 +12,9 @@ from opensearch_multivector.plugin.sub_fields.codes import TERMS_ONLY
 if TYPE_CHECKING:
     from opensearch_multivector.plugin.fields import FieldSpec
 
+# A query needs a clause or more for each part, and OpenSearch takes 1,024.
+_MAX_PARTS = 512
+
 
 @dataclass(frozen=True, slots=True)
 class Pq(SubField):
@@ -27,6 +30,8 @@ class Pq(SubField):
         for name in ("parts", "centroids"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} of sub-field 'pq' has to be at least 1, not {getattr(self, name)}")
+        if self.parts > _MAX_PARTS:
+            raise InputError(f"parts of sub-field 'pq' can be at most {_MAX_PARTS}, not {self.parts:,}")
 
     def mapping(self, spec: FieldSpec) -> dict[str, Any]:
         """See `SubField`."""

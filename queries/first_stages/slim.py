@@ -19,9 +19,8 @@ from opensearch_multivector.plugin import sub_fields
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage, Need, filtered
+from opensearch_multivector.queries.first_stages.clauses import MAX_CLAUSES
 
-# `indices.query.bool.max_clause_count` is 1,024 by default; room is left for the clauses of the user's filter.
-MAX_CLAUSES = 960
 _BOUNDS = ("upper", "fused")
 
 

@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 from opensearchpy import OpenSearch
 
+from opensearch_multivector.encoding.code_terms import code_terms
+from opensearch_multivector.encoding.codebook import Codebook
+from opensearch_multivector.encoding.codebook_training import train_codebook
 from opensearch_multivector.encoding.codecs import encode_blob
+from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook, train_subvectors
+from opensearch_multivector.plugin.artifacts import make_artifact, put_artifact, with_state
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
 from opensearch_multivector.plugin.mapping import index_body
-from opensearch_multivector.plugin.sub_fields import Dense, Floats, Slim
+from opensearch_multivector.plugin.sub_fields import Codes, Dense, Floats, Pq, Slim
 from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
 
 DIM = 16
@@ -48,13 +53,16 @@ class SmallIndex:
 
     def body(self, doc_id: str) -> dict[str, Any]:
         vectors = self.vectors[doc_id]
+        pooled = unit(vectors.mean(axis=0))
         blob = base64.b64encode(encode_blob(vectors, self.spec.codec)).decode()
         return {
             "title": doc_id,
             "text": " ".join(self.terms[doc_id]),
             "group": self.groups[doc_id],
             self.spec.sub("vectors"): blob,
-            self.spec.sub("dense"): unit(vectors.mean(axis=0)).tolist(),
+            self.spec.sub("codes"): code_terms(self.spec.state["codebook"].assign(vectors)),
+            self.spec.sub("dense"): pooled.tolist(),
+            self.spec.sub("pq"): code_terms(self.spec.state["subvectors"].assign(pooled[None])[0]),
             self.spec.sub("slim"): self.terms[doc_id],
             self.spec.sub("floats"): vectors.tolist(),
         }
@@ -62,13 +70,26 @@ class SmallIndex:
 
 def make_index(client: OpenSearch, name: str, count: int = 60, codec: str = "f32", shards: int = 2) -> SmallIndex:
     ready = EncoderRef(READY_VECTORS, "none")
-    spec = FieldSpec("mv", DIM, codec, ready, terms=ready, sub_fields=(Dense(), Floats(), Slim()))
+    spec = FieldSpec("mv", DIM, codec, ready, terms=ready, sub_fields=(Codes(), Dense(), Floats(), Pq(), Slim()))
+    artifacts = [make_artifact("codebook", codebook().arrays()), make_artifact("subvectors", subvectors().arrays())]
+    for artifact in artifacts:
+        put_artifact(client, artifact)
+    spec = with_state(spec, artifacts)
     body = index_body(spec, shards=shards)
     body["mappings"]["properties"]["group"] = {"type": "keyword"}
     client.indices.create(index=name, body=body)
     small = SmallIndex(client, name, spec)
     small.put(np.random.default_rng(7), [f"d{i:03}" for i in range(count)])
     return small
+
+
+def codebook(size: int = 40) -> Codebook:
+    sample = unit(np.random.default_rng(3).normal(size=(400, DIM)) + 0.7)
+    return train_codebook(sample, size, tokens_per_document=4.5)
+
+
+def subvectors() -> SubvectorCodebook:
+    return train_subvectors(unit(np.random.default_rng(4).normal(size=(200, DIM)) + 0.7), parts=4, size=120)
 
 
 def make_query(seed: int = 1, n_tokens: int = 5) -> EncodedQuery:

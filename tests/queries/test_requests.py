@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.encoding.codecs import encode_blob
+from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook
 from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.plugin import sub_fields
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
@@ -25,7 +27,16 @@ from opensearch_multivector.queries.transport import batches
 
 READY = EncoderRef(READY_VECTORS, "none")
 SPEC = FieldSpec(
-    "mv", 4, "f32", READY, terms=READY, sub_fields=(sub_fields.Dense(), sub_fields.Floats(), sub_fields.Slim())
+    "mv",
+    4,
+    "f32",
+    READY,
+    terms=READY,
+    sub_fields=tuple(cls() for cls in sub_fields.SUB_FIELDS.values()),
+    state={
+        "codebook": Codebook(np.eye(4, dtype=np.float32), np.full(4, 0.25, np.float32), {}, {}, 1.0, 2.0),
+        "subvectors": SubvectorCodebook(np.arange(12, dtype=np.float32).reshape(2, 3, 2)),
+    },
 )
 WEIGHTS = {"bee": 2.0, "dance": 1.0}
 QUERY = EncodedQuery(
