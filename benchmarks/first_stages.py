@@ -11,6 +11,7 @@ time after a warm-up), clauses of a request, and postings read: documents that t
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,7 @@ def main() -> None:
     parser.add_argument("--reduce", default="")
     parser.add_argument("--sub-field", action="append", required=True)
     parser.add_argument("--stage", action="append", required=True)
+    parser.add_argument("--out", type=Path, help="write the figures as JSON, for plot.py")
     arguments = parser.parse_args()
     client = connect(timeout=600)
     encoded = EncodedCollection(arguments.folder, arguments.cache, arguments.encoder)
@@ -94,23 +96,29 @@ def main() -> None:
             client.indices.refresh(index=arguments.index)
         searcher = Searcher(client, arguments.index, encoder=encoded.remembering(), term_encoder=term_encoder)
         query_encoder = QueryEncoder(searcher.spec, encoded.remembering(), term_encoder)
-        table = Table("first stage", "top 10 in 100", "in 300", "took p50", "p95", "clauses", "postings read")
-        for expression in arguments.stage:
-            table.add_row(expression, *row(client, searcher, query_encoder, encoded.queries, expression, top))
+        rows = {
+            expression: figures(client, searcher, query_encoder, encoded.queries, expression, top)
+            for expression in arguments.stage
+        }
+        table = Table("first stage", *(name.replace("_", " ") for name in next(iter(rows.values()))))
+        for expression, row in rows.items():
+            table.add_row(expression, *(f"{value:,.4f}" if value <= 1 else f"{value:,.0f}" for value in row.values()))
         console.print(table)
+        if arguments.out:
+            arguments.out.write_text(json.dumps(rows, indent=1))
     finally:
         if not arguments.keep:
             client.indices.delete(index=arguments.index, params={"ignore_unavailable": "true"})
 
 
-def row(
+def figures(
     client,
     searcher: Searcher,
     query_encoder: QueryEncoder,
     encoded: list[EncodedQuery],
     expression: str,
     top: list[set[str]],
-) -> list[str]:
+) -> dict[str, float]:
     """One stage's figures."""
     stages = parse_first_stages(expression).stages
     queries: list[EncodedQuery | str] = list(encoded)
@@ -134,8 +142,14 @@ def row(
         read.append(postings(client, searcher.index, parts))
     at100, at300 = np.mean(shares, axis=0)
     p50, p95 = np.percentile(took, (50, 95))
-    costs = [f"{p50:.0f} ms", f"{p95:.0f} ms", f"{np.mean(clauses):.0f}", f"{np.mean(read):,.0f}"]
-    return [f"{at100:.4f}", f"{at300:.4f}", *costs]
+    return {
+        "top_10_in_100": float(at100),
+        "top_10_in_300": float(at300),
+        "took_ms_p50": float(p50),
+        "took_ms_p95": float(p95),
+        "clauses": float(np.mean(clauses)),
+        "postings_read": float(np.mean(read)),
+    }
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import time
 from pathlib import Path
 
@@ -69,8 +70,7 @@ def fill(client, index: str, variant: str, encoded: EncodedCollection) -> int:
     ).vector_bytes
 
 
-def effectiveness(searcher: Searcher, encoded: EncodedCollection, top: list[set[str]]) -> tuple[float, float, float]:
-    """nDCG@10, share of the exact top 10, p50 of the rerank in ms."""
+def effectiveness(searcher: Searcher, encoded: EncodedCollection, top: list[set[str]]) -> dict[str, float]:
     scorer = Scorer(encoded.collection.qrels, ["nDCG@10"])
     shares, times = [], []
     for query_id, query, wanted in zip(encoded.collection.topics, encoded.queries, top, strict=True):
@@ -78,7 +78,15 @@ def effectiveness(searcher: Searcher, encoded: EncodedCollection, top: list[set[
         scorer.add({query_id: strict_ranking((hit.doc_id, hit.score) for hit in result.hits)})
         shares.append(len(wanted & {hit.doc_id for hit in result.hits[:10]}) / len(wanted))
         times.append(result.timings["rerank"])
-    return scorer.result().mean["nDCG@10"], float(np.mean(shares)), float(np.percentile(times, 50))
+    return {
+        "ndcg_cut_10": scorer.result().mean["nDCG@10"],
+        "of_exact_top_10": float(np.mean(shares)),
+        "rerank_ms_p50": float(np.percentile(times, 50)),
+    }
+
+
+def shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}" if value <= 1 else f"{value:,.0f}"
 
 
 def main() -> None:
@@ -87,31 +95,35 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache"), help="folder for encoded vectors")
     parser.add_argument("--encoder")
     parser.add_argument("--variant", action="append")
+    parser.add_argument("--out", type=Path, help="write the figures as JSON, for plot.py")
     arguments = parser.parse_args()
     variants = arguments.variant or [_FLOATS, *CODECS, *_REDUCED]
     client = connect(timeout=600)
     encoded = EncodedCollection(arguments.folder, arguments.cache, arguments.encoder)
     exact = encoded.exact_top()
     console = Console(width=140)
-    table = Table("variant", "blob bytes", "store bytes", "of floats", "nDCG@10", "of the exact top 10", "rerank p50")
     indices = {variant: f"osmv-bench-{number}" for number, variant in enumerate(variants)}
     try:
         blobs = {variant: fill(client, index, variant, encoded) for variant, index in indices.items()}
         settle(client, list(indices.values()))
-        largest = None
+        rows: dict[str, dict[str, float]] = {}
         for variant, index in indices.items():
             stats = client.indices.stats(index=index)["indices"][index]["primaries"]
             documents = stats["docs"]["count"]
-            store = stats["store"]["size_in_bytes"] / documents
-            largest = largest or store
-            figures = ["-", "-", "-"]
+            rows[variant] = {
+                "blob_bytes": blobs[variant] / documents,
+                "store_bytes": stats["store"]["size_in_bytes"] / documents,
+            }
             if variant != _FLOATS:
                 searcher = Searcher(client, index, encoder=encoded.remembering())
-                ndcg, share, milliseconds = effectiveness(searcher, encoded, exact)
-                figures = [f"{ndcg:.4f}", f"{share:.4f}", f"{milliseconds:.1f} ms"]
-            sizes = [f"{blobs[variant] / documents:,.0f}", f"{store:,.0f}", f"{store / largest:.3f}"]
-            table.add_row(variant, *sizes, *figures)
+                rows[variant] |= effectiveness(searcher, encoded, exact)
+        columns = max(rows.values(), key=len)
+        table = Table("variant", *(name.replace("_", " ") for name in columns))
+        for variant, row in rows.items():
+            table.add_row(variant, *(shown(row.get(name)) for name in columns))
         console.print(table)
+        if arguments.out:
+            arguments.out.write_text(json.dumps(rows, indent=1))
     finally:
         for index in indices.values():
             client.indices.delete(index=index, params={"ignore_unavailable": "true"})
