@@ -25,6 +25,8 @@ Examples:  osmv index scifact/ --index papers
 
            osmv index passages.jsonl --vectors tokens.npz --index passages
 
+           osmv index unicoil.jsonl --index passages --terms-field vector --text-field contents
+
            osmv index scifact/ --index small --reduce pool:factor=2 --sub-field dense --sub-field codes
 
 A run that was interrupted goes on where it stood when the same command is given again. Bad documents are left out and
@@ -65,6 +67,9 @@ def index(
     text_field: Annotated[str | None, typer.Option(help="Field of the text; default text.")] = None,
     title_field: Annotated[str | None, typer.Option(help="Field of the title; default title.")] = None,
     vectors_field: Annotated[str, typer.Option(help="Field of ready token vectors.")] = "vectors",
+    terms_field: Annotated[
+        str | None, typer.Option(help="Field of ready learned-sparse weights, {term: weight} (uniCOIL, SPLADE, ...).")
+    ] = None,
     shards: Annotated[int, typer.Option(min=1, help="Primary shards of a new index.")] = 1,
     replicas: Annotated[int, typer.Option(min=0, help="Replicas of a new index.")] = 0,
     sub_field: Annotated[
@@ -91,7 +96,11 @@ def index(
 
     client = cluster.connect()
     layout = Layout(
-        id_field=id_field, vectors_field=vectors_field, field=field, max_bytes=round(max_record_mb * 1_000_000)
+        id_field=id_field,
+        vectors_field=vectors_field,
+        terms_field=terms_field,
+        field=field,
+        max_bytes=round(max_record_mb * 1_000_000),
     )
     chosen = choose(
         client,

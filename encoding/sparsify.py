@@ -8,18 +8,20 @@ below.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from opensearch_multivector.encoding.encoders.base import FloatArray, IntArray, TokenTerms
+from opensearch_multivector.errors import InputError
 
 Terms: TypeAlias = dict[str, float]
 
 # Lucene's FeatureField refuses weights below Float.MIN_NORMAL.
 _LEAST_WEIGHT = float(np.finfo(np.float32).tiny)
+_GREATEST_WEIGHT = float(np.finfo(np.float32).max)
 
 _DOT_LEADER, _TWO_DOT_LEADER = "\u2024", "\u2025"
 _ESCAPES = {".": _DOT_LEADER, _DOT_LEADER: f"{_TWO_DOT_LEADER}1", _TWO_DOT_LEADER: f"{_TWO_DOT_LEADER}2"}
@@ -48,23 +50,49 @@ def term_of(feature: str) -> str:
     )
 
 
+def ready_terms(weights: Any) -> Terms:
+    """Learned-sparse weights by term, made elsewhere (uniCOIL, DeepImpact, SPLADE), as `document_terms` gives its own.
+
+    Weights of 0 are left out. Raises InputError on anything but a mapping of terms to numbers from 0 to what a float32
+    holds.
+    """
+    if not isinstance(weights, Mapping) or not all(isinstance(term, str) for term in weights):
+        raise InputError('weights of terms must come as a mapping, such as {"bee": 1.5}')
+    for term, weight in weights.items():
+        number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        if not number or not 0 <= weight <= _GREATEST_WEIGHT:
+            raise InputError(f"the weight of term {term!r} must be a number from 0 to 3.4e38, not {weight!r}")
+    falling = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
+    return {feature_name(term): float(weight) for term, weight in falling if weight >= _LEAST_WEIGHT}
+
+
 def document_terms(terms: TokenTerms, vocabulary: Sequence[str], max_terms: int | None = None) -> Terms:
     """What is stored of a document: per vocabulary term the largest weight over its tokens, D[v] = max_j d_j[v].
 
     ``max_terms`` keeps the heaviest (of equal ones the lower id). Keys are `feature_name`s, heaviest first.
     """
+    return _named(document_weights(terms, max_terms), vocabulary)
+
+
+def document_weights(terms: TokenTerms, max_terms: int | None = None) -> dict[int, float]:
+    """As `document_terms`, by vocabulary id."""
     ids, groups, weights = _positive(terms)
     heaviest = np.zeros(len(ids), dtype=np.float32)
     np.maximum.at(heaviest, groups, weights)
-    return _named(ids, heaviest, vocabulary, max_terms)
+    return _falling(ids, heaviest, max_terms)
 
 
 def upper_bound_terms(query: TokenTerms, vocabulary: Sequence[str]) -> Terms:
     """Query weights sum_i q_i[v], whose dot product with D is at least the exact score (section 3.2)."""
+    return _named(upper_bound_weights(query), vocabulary)
+
+
+def upper_bound_weights(query: TokenTerms) -> dict[int, float]:
+    """As `upper_bound_terms`, by vocabulary id."""
     ids, groups, weights = _positive(query)
     sums = np.zeros(len(ids), dtype=np.float64)
     np.add.at(sums, groups, weights)
-    return _named(ids, sums, vocabulary)
+    return _falling(ids, sums)
 
 
 def lower_bound_terms(query: TokenTerms, vocabulary: Sequence[str]) -> Terms:
@@ -87,8 +115,8 @@ def fused_terms(query: TokenTerms, vocabulary: Sequence[str], weight: float = 0.
     return {name: value for name, value in fused.items() if value >= _LEAST_WEIGHT}
 
 
-def strongest(terms: TokenTerms, k: int) -> TokenTerms:
-    """The tokens with their ``k`` heaviest terms each; what an encoder gives is in falling order."""
+def strongest(terms: TokenTerms, k: int | None) -> TokenTerms:
+    """The tokens with their ``k`` heaviest terms each (None: all); what an encoder gives is in falling order."""
     return TokenTerms(terms.ids[:, :k], terms.weights[:, :k])
 
 
@@ -153,6 +181,10 @@ def _runs(values: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
     return np.flatnonzero(np.diff(values, prepend=-1))
 
 
+def _named(weights: dict[int, float], vocabulary: Sequence[str]) -> Terms:
+    return {feature_name(vocabulary[i]): weight for i, weight in weights.items()}
+
+
 def _positive(terms: TokenTerms) -> tuple[IntArray, NDArray[np.intp], FloatArray]:
     """Distinct ids (n,), and for each weight above zero the position of its id among them and the weight itself."""
     kept = terms.weights >= _LEAST_WEIGHT
@@ -160,8 +192,6 @@ def _positive(terms: TokenTerms) -> tuple[IntArray, NDArray[np.intp], FloatArray
     return ids, groups.reshape(-1), terms.weights[kept]
 
 
-def _named(
-    ids: IntArray, weights: NDArray[np.floating[Any]], vocabulary: Sequence[str], limit: int | None = None
-) -> Terms:
+def _falling(ids: IntArray, weights: NDArray[np.floating[Any]], limit: int | None = None) -> dict[int, float]:
     order = np.argsort(-weights, kind="stable")[:limit]
-    return {feature_name(vocabulary[ids[i]]): float(weights[i]) for i in order}
+    return dict(zip(ids[order].tolist(), weights[order].tolist(), strict=True))

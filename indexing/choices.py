@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.encoding.codecs import DEFAULT_CODEC, codec_named
 from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
-from opensearch_multivector.errors import MissingDependencyError
+from opensearch_multivector.errors import InputError, MissingDependencyError
 from opensearch_multivector.indexing.readers import Documents, brings_vectors
 from opensearch_multivector.indexing.records import Layout
 from opensearch_multivector.indexing.target import existing_spec
@@ -52,7 +52,8 @@ def choose(
     """Fill in what is None and load the encoders.
 
     ``encoder`` ``"none"``: the documents bring token vectors, which is also noticed where a file shows it.
-    ``terms`` ``"none"``: no SLIM terms. ``sub_fields``: expressions, such as ``"fde:k_sim=5"``.
+    ``terms`` ``"none"``: no SLIM terms; so too where the layout names a field with ready ones. ``sub_fields``:
+    expressions, such as ``"fde:k_sim=5"``.
     Raises InputError, MismatchError and MissingDependencyError.
     """
     codec_named(codec or DEFAULT_CODEC)
@@ -64,13 +65,21 @@ def choose(
         encoder = NONE if found.vectors.name == READY_VECTORS else found.vectors.name
     if encoder is None and (vectors or brings_vectors(documents, layout)):
         encoder = NONE
+    if layout.terms_field:
+        if terms not in (None, NONE):
+            raise InputError(
+                "terms come from an encoder (--terms) or with the documents (--terms-field), not from both"
+            )
+        terms = NONE
     if terms is None and found:
         terms = found.terms.name if found.terms else NONE
+    if terms == READY_VECTORS:
+        raise InputError(f"documents of index {index!r} bring their terms: name their field with --terms-field")
     if terms is None and wanted is not None and not any(sub_field.needs_terms for sub_field in wanted):
         terms = NONE
     term_encoder = _term_encoder(terms, ready=encoder == NONE, message=message)
     if wanted is None:
-        wanted = found.sub_fields if found else default_sub_fields(term_encoder)
+        wanted = found.sub_fields if found else default_sub_fields(bool(term_encoder or layout.terms_field))
     return Choices(
         encoder=None if encoder == NONE else load_encoder(encoder),
         term_encoder=term_encoder,
@@ -81,9 +90,21 @@ def choose(
     )
 
 
-def default_sub_fields(term_encoder: TermEncoder | None) -> tuple[SubField, ...]:
-    """A pooled vector, and SLIM's terms where something makes them."""
-    return (Dense(), Slim()) if term_encoder else (Dense(),)
+def default_sub_fields(terms: bool) -> tuple[SubField, ...]:
+    """A pooled vector, and documents' terms where there are any."""
+    return (Dense(), Slim()) if terms else (Dense(),)
+
+
+def check_terms(sub_fields: Sequence[SubField], term_encoder: TermEncoder | None, layout: Layout) -> None:
+    """Raise InputError where sub-fields are made of terms that nothing brings."""
+    for sub_field in sub_fields:
+        if sub_field.needs_tokens and layout.terms_field:
+            raise InputError(
+                f"sub-field {sub_field.name!r} holds the terms of each token, and those in the documents' field "
+                f"{layout.terms_field!r} are of the document as a whole: leave it away, or use --terms"
+            )
+        if sub_field.needs_terms and not term_encoder and not layout.terms_field:
+            raise InputError(f"sub-field {sub_field.name!r} needs terms: give --terms ENCODER, or --terms-field FIELD")
 
 
 def _term_encoder(name: str | None, *, ready: bool, message: Callable[[str], None]) -> TermEncoder | None:

@@ -12,7 +12,6 @@ from opensearch_multivector.encoding.codecs import encode_blob
 from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, TermEncoder, TokenTerms
 from opensearch_multivector.encoding.encoders.pooling import mean_pooled
 from opensearch_multivector.encoding.reductions import DocumentTokens, Reducer, parse_reductions
-from opensearch_multivector.encoding.sparsify import document_terms
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.indexing.records import Record, RejectedError
 from opensearch_multivector.indexing.sub_fields import VALUES, Material
@@ -78,10 +77,16 @@ class DocumentMaker:
                 record.doc_id,
             )
         reduced = self._reducer.document(DocumentTokens(vectors, encoded.offsets, record.text))
-        terms = None
-        if self._term_encoder and tokens:
-            terms = document_terms(tokens, self._term_encoder.vocabulary)
-        return Material(record.doc_id, record.text, reduced.vectors, reduced.offsets, pooled, tokens, terms)
+        return Material(
+            record.doc_id,
+            record.text,
+            reduced.vectors,
+            reduced.offsets,
+            pooled,
+            tokens=tokens,
+            vocabulary=self._term_encoder.vocabulary if self._term_encoder else (),
+            terms=record.terms,
+        )
 
     def _members(self, documents: Sequence[Material]) -> list[list[str]]:
         """For each document the JSON members of the sub-fields."""

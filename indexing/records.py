@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from opensearch_multivector.encoding.encoders.base import FloatArray
+from opensearch_multivector.encoding.sparsify import Terms, ready_terms
+from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD
 
 MAX_ID_BYTES = 512
@@ -30,7 +32,8 @@ class Layout:
     """Which fields of a record mean what.
 
     ``id_field`` None: `_id`, else `id`. ``vectors_field``: where ready token vectors lie in the record, with ``ready``.
-    ``ready``: token vectors are brought, so text is optional. ``field``: the multi-vector field; its name is taken.
+    ``ready``: token vectors are brought, so text is optional. ``terms_field``: where learned-sparse weights lie, as
+    ``{term: weight}``; None: there are none. ``field``: the multi-vector field; its name is taken.
     ``max_bytes``: the size a record may have as JSON.
     """
 
@@ -39,6 +42,7 @@ class Layout:
     title_field: str = "title"
     vectors_field: str = "vectors"
     ready: bool = False
+    terms_field: str | None = None
     field: str = DEFAULT_FIELD
     max_bytes: int = 5_000_000
 
@@ -50,15 +54,17 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A sound document: its id, the text to encode, its own fields as a JSON object, ready token vectors if brought.
+    """A sound document: its id, the text to encode, its own fields as a JSON object, what it brings ready-made.
 
-    ``vectors``: (n_tokens, dim) float32, finite, n_tokens >= 1; or None.
+    ``vectors``: (n_tokens, dim) float32, finite, n_tokens >= 1; or None. ``terms``: learned-sparse weights by feature
+    name, the heaviest first; or None.
     """
 
     doc_id: str
     text: str
     source: bytes
     vectors: FloatArray | None = None
+    terms: Terms | None = None
 
 
 def make_record(value: Mapping[str, Any], layout: Layout, *, vectors_elsewhere: bool = False) -> Record:
@@ -75,13 +81,29 @@ def make_record(value: Mapping[str, Any], layout: Layout, *, vectors_elsewhere: 
         if fields.get(layout.vectors_field) is None:
             raise RejectedError(f"field {layout.vectors_field!r} with the token vectors is missing", doc_id)
         vectors = token_vectors(fields.pop(layout.vectors_field), doc_id)
+    terms = None
+    if layout.terms_field is not None:
+        if fields.get(layout.terms_field) is None:
+            raise RejectedError(f"field {layout.terms_field!r} with the terms' weights is missing", doc_id)
+        terms = term_weights(fields.pop(layout.terms_field), doc_id)
     taken = next((name for name in fields if name.split(".", 1)[0] == layout.field), None)
     if taken is not None:
         raise RejectedError(f"field {taken!r} collides with the multi-vector field: rename it or pick --field", doc_id)
     text = _text(fields, layout, doc_id)
     if not text and not layout.ready:
         raise RejectedError("text is empty", doc_id)
-    return Record(doc_id, text, _as_json(fields, layout.max_bytes, doc_id), vectors)
+    return Record(doc_id, text, _as_json(fields, layout.max_bytes, doc_id), vectors, terms)
+
+
+def term_weights(value: Any, doc_id: str | None = None) -> Terms:
+    """Learned-sparse weights, ``{term: weight}``, as `sparsify.ready_terms` gives them.
+
+    Raises RejectedError on anything that is no such mapping, or a weight that is negative, not finite or no float32.
+    """
+    try:
+        return ready_terms(value)
+    except InputError as error:
+        raise RejectedError(str(error), doc_id) from None
 
 
 def token_vectors(value: Any, doc_id: str | None = None) -> FloatArray:

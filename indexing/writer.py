@@ -20,7 +20,7 @@ from opensearch_multivector.errors import InputError, OsmvError
 from opensearch_multivector.indexing import target
 from opensearch_multivector.indexing.bulk import BulkSender
 from opensearch_multivector.indexing.checkpoints import Checkpoint, CheckpointStore
-from opensearch_multivector.indexing.choices import default_sub_fields
+from opensearch_multivector.indexing.choices import check_terms, default_sub_fields
 from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
 from opensearch_multivector.indexing.document import DocumentMaker
 from opensearch_multivector.indexing.ledger import Mark
@@ -96,15 +96,19 @@ def index_documents(
 
     ``documents``: a BEIR folder, a JSONL (plain or gzip), Parquet, `.npz` or `.npy` file, ``"-"`` for JSON lines on
     standard input, or mappings. ``encoder`` None: they bring token vectors, in the layout's ``vectors_field`` or in the
-    file ``vectors``. The index is made where it is absent (``shards``, ``replicas``). Bad documents are left out and
-    written to ``dead_letters`` (default `INDEX.DOCS.dead.jsonl`, anew with each run). ``message`` gets sentences for
-    people; ``stop``, once set, ends the run early and in order.
+    file ``vectors``. Terms likewise come from ``term_encoder`` or in the layout's ``terms_field``. The index is made
+    where it is absent (``shards``, ``replicas``). Bad documents are left out and written to ``dead_letters`` (default
+    `INDEX.DOCS.dead.jsonl`, anew with each run). ``message`` gets sentences for people; ``stop``, once set, ends the
+    run early and in order.
 
     Raises InputError on unusable options or input, MismatchError where the index is of another encoder, dimension or
     codec, ClusterError where the cluster gives up.
     """
     codec_named(codec)
     layout = replace(layout or Layout(), field=field, ready=encoder is None)
+    if sub_fields is None:
+        sub_fields = default_sub_fields(bool(term_encoder or layout.terms_field))
+    check_terms(sub_fields, term_encoder, layout)
     limits = limits or Limits()
     stop = stop or threading.Event()
     reader = open_reader(documents, layout, vectors)
@@ -121,9 +125,9 @@ def index_documents(
         dim=reducer.out_dim(dim),
         codec=codec,
         vectors=EncoderRef(encoder.name, encoder.fingerprint) if encoder else EncoderRef(READY_VECTORS, "none"),
-        terms=EncoderRef(term_encoder.name, term_encoder.fingerprint) if term_encoder else None,
+        terms=_terms_ref(term_encoder, layout),
         text_fields=layout.text_fields,
-        sub_fields=tuple(sub_fields if sub_fields is not None else default_sub_fields(term_encoder)),
+        sub_fields=tuple(sub_fields),
         reduce=reduce,
         encoder_dim=dim,
     )
@@ -188,6 +192,12 @@ def index_documents(
         rejections=tuple(run.rejections),
         interrupted=not finished,
     )
+
+
+def _terms_ref(term_encoder: TermEncoder | None, layout: Layout) -> EncoderRef | None:
+    if term_encoder:
+        return EncoderRef(term_encoder.name, term_encoder.fingerprint)
+    return EncoderRef(READY_VECTORS, "none") if layout.terms_field else None
 
 
 def _dead_letters_of(index: str, documents: Documents) -> Path:

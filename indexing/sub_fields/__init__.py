@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opensearch_multivector.indexing.sub_fields import codes, dense, floats, pq, slim
+from opensearch_multivector.indexing.sub_fields import codes, dense, floats, pq, seismic, slim, token_terms
 from opensearch_multivector.indexing.sub_fields.base import Material
 from opensearch_multivector.plugin.fields import FieldSpec
 
@@ -19,5 +19,7 @@ VALUES: dict[str, Values] = {
     "dense": dense.values,
     "floats": floats.values,
     "pq": pq.values,
+    "seismic": seismic.values,
     "slim": slim.values,
+    "token_terms": token_terms.values,
 }

@@ -12,4 +12,5 @@ from opensearch_multivector.plugin.sub_fields import Slim
 
 def values(sub_field: Slim, spec: FieldSpec, documents: Sequence[Material]) -> list[str | None]:
     """See `Values`."""
-    return [json.dumps(document.terms) if document.terms else None for document in documents]
+    named = [document.named(sub_field.per_token, sub_field.per_document) for document in documents]
+    return [json.dumps(terms) if terms else None for terms in named]

@@ -15,11 +15,24 @@ from opensearch_multivector.plugin.sub_fields.codes import Codes
 from opensearch_multivector.plugin.sub_fields.dense import Dense
 from opensearch_multivector.plugin.sub_fields.floats import Floats
 from opensearch_multivector.plugin.sub_fields.pq import Pq
+from opensearch_multivector.plugin.sub_fields.seismic import Seismic
 from opensearch_multivector.plugin.sub_fields.slim import Slim
+from opensearch_multivector.plugin.sub_fields.token_terms import TokenTerms
 
-__all__ = ["SUB_FIELDS", "Codes", "Dense", "Floats", "Pq", "Slim", "SubField", "parse_sub_fields"]
+__all__ = [
+    "SUB_FIELDS",
+    "Codes",
+    "Dense",
+    "Floats",
+    "Pq",
+    "Seismic",
+    "Slim",
+    "SubField",
+    "TokenTerms",
+    "parse_sub_fields",
+]
 
-SUB_FIELDS: dict[str, type[SubField]] = {cls.name: cls for cls in (Codes, Dense, Floats, Pq, Slim)}
+SUB_FIELDS: dict[str, type[SubField]] = {cls.name: cls for cls in (Codes, Dense, Floats, Pq, Seismic, Slim, TokenTerms)}
 
 
 def parse_sub_fields(expressions: Sequence[str]) -> tuple[SubField, ...]:

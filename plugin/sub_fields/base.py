@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from opensearch_multivector.errors import InputError
+
 if TYPE_CHECKING:
     from opensearch_multivector.plugin.fields import FieldSpec
 
@@ -15,12 +17,14 @@ class SubField(ABC):
     """One more form in which a document is stored: a frozen dataclass whose fields are its parameters.
 
     ``name``: the sub-field is `F.<name>`. ``in_source``: it stays in `_source`. ``needs_terms``: it is made of SLIM's
-    terms. ``artifact``: kind of the data-dependent arrays that it can't do without (`plugin.artifacts`), or None.
+    terms; ``needs_tokens``: of the terms of each token, which terms read from a file are not. ``artifact``: kind of
+    the data-dependent arrays that it can't do without (`plugin.artifacts`), or None.
     """
 
     name: ClassVar[str]
     in_source: ClassVar[bool] = False
     needs_terms: ClassVar[bool] = False
+    needs_tokens: ClassVar[bool] = False
     artifact: ClassVar[str | None] = None
 
     @abstractmethod
@@ -30,3 +34,12 @@ class SubField(ABC):
     def settings(self) -> dict[str, Any]:
         """Settings under `index` that it can't do without."""
         return {}
+
+
+def check_not_negative(sub_field: SubField, *keys: str) -> None:
+    """Raise InputError where one of these parameters is below 0."""
+    for key in keys:
+        if getattr(sub_field, key) < 0:
+            raise InputError(
+                f"{key} of sub-field {sub_field.name!r} can't be negative, it is {getattr(sub_field, key)}"
+            )

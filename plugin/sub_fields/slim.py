@@ -1,11 +1,14 @@
-"""`F.slim`: SLIM's vocabulary terms of a document, each with its largest weight over the tokens (Li et al. 2023)."""
+"""`F.slim`: SLIM's vocabulary terms of a document, each with its largest weight over the tokens (Li et al. 2023).
+
+Also for learned-sparse weights that come with the documents (uniCOIL, DeepImpact, SPLADE): they are one weight a term.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from opensearch_multivector.plugin.sub_fields.base import SubField
+from opensearch_multivector.plugin.sub_fields.base import SubField, check_not_negative
 
 if TYPE_CHECKING:
     from opensearch_multivector.plugin.fields import FieldSpec
@@ -13,10 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Slim(SubField):
-    """No parameters."""
+    """``per_token``, ``per_document``: the heaviest terms that a token and the document keep; 0: all there are."""
 
     name: ClassVar[str] = "slim"
     needs_terms: ClassVar[bool] = True
+
+    per_token: int = 0
+    per_document: int = 0
+
+    def __post_init__(self) -> None:
+        check_not_negative(self, "per_token", "per_document")
 
     def mapping(self, spec: FieldSpec) -> dict[str, Any]:
         """See `SubField`."""
