@@ -13,12 +13,13 @@ from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.plugin.artifacts import load_state_async
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
+from opensearch_multivector.plugin.hybrid import engine_fuses_async
 from opensearch_multivector.plugin.mapping import read_spec_async
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import Dsl
 from opensearch_multivector.queries.plan import Response, Round, plan
 from opensearch_multivector.queries.query_encoder import QueryEncoder
-from opensearch_multivector.queries.request import SearchRequest
+from opensearch_multivector.queries.request import SearchRequest, check_clause
 from opensearch_multivector.queries.results import SearchResult
 from opensearch_multivector.queries.transport import (
     PATIENCE,
@@ -53,7 +54,10 @@ class AsyncSearcher:
         tenant: Dsl | None = None,
     ) -> None:
         self.index = index
+        if tenant is not None:
+            check_clause("tenant", tenant)
         self._tenant = tenant
+        self._engine_fuses: bool | None = None
         self.spec = spec
         self._client = client
         self._queries = QueryEncoder(spec, encoder, term_encoder)
@@ -83,7 +87,7 @@ class AsyncSearcher:
             (encoded,) = await asyncio.to_thread(self._queries.encode, [query], request.needs)
             spans = await asyncio.to_thread(self._queries.spans) if request.explain else None
         timings = {"encode": (time.perf_counter() - start) * 1e3}
-        running = plan(self.spec, request, encoded, spans)
+        running = plan(self.spec, request, encoded, spans, await self._fuses(request))
         outcome = await asyncio.to_thread(advance, running, None)
         while isinstance(outcome, Round):
             sent = time.perf_counter()
@@ -101,6 +105,11 @@ class AsyncSearcher:
                 return await self.search(query, **options)
 
         return list(await asyncio.gather(*map(one, queries)))
+
+    async def _fuses(self, request: SearchRequest) -> bool:
+        if self._engine_fuses is None and request.asks_what_fuses:
+            self._engine_fuses = await engine_fuses_async(self._client, self.index)
+        return bool(self._engine_fuses)
 
     async def _run(self, round_: Round) -> list[Response]:
         async def send() -> list[Response]:

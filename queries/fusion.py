@@ -1,13 +1,38 @@
-"""Fusion of several rankings into one."""
+"""Fusion of several rankings into one, with the numbers that OpenSearch's own `hybrid` query gives.
+
+    RRF           score(d) = sum over the rankings r that hold d of 1 / (60 + rank_r(d)), ranks from 1
+                  (Cormack et al. 2009; `score-ranker-processor`)
+    weighted sum  score(d) = sum over the rankings r that hold d of w_r * n_r(d), weights scaled to sum 1, with
+                  n_r(d) = (s_r(d) - min_r) / (max_r - min_r), but .001 where that is 0, and 1 where max_r = min_r
+                  (`normalization-processor` with `min_max` and `arithmetic_mean`)
+
+A ranking that lacks d adds 0 to it. The engine computes with single precision, RRF's shares being rounded to 10
+decimals before; so does this module, hence both give bit-equal scores where they get the same rankings. They do over
+one shard. Of several, each hands up to a window of hits to the engine: its rankings are longer than the client's.
+
+Equal fused scores are ordered by index and id. Which of them still get into the window is left to the order of the
+documents in the shard inside the engine, and to index and id here: that is where both may differ.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import TypeVar
+from collections.abc import Iterable, Sequence
+from math import floor
+from typing import Any, Protocol, TypeVar
 
-Key = TypeVar("Key", bound=Hashable)
+import numpy as np
+
+
+class _Sortable(Protocol):
+    def __lt__(self, other: Any, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+
+Key = TypeVar("Key", bound=_Sortable)
 
 RANK_CONSTANT = 60
+# What the least of a ranking's scores becomes, so that to be found is more than not to be.
+_LEAST = np.float32(0.001)
 
 
 def fuse(
@@ -20,31 +45,40 @@ def fuse(
 
 
 def weighted_sum(rankings: Sequence[Sequence[tuple[Key, float]]], weights: Sequence[float]) -> list[tuple[Key, float]]:
-    """Fuse by the weighted mean of scores, each ranking's scaled to [0, 1] by its least and greatest.
-
-    score(d) = sum over the rankings r that hold d of w_r * (s_r(d) - min_r) / (max_r - min_r), by the sum of all w_r.
-    Scores that are all equal become 1. Equal fused scores keep the order of first appearance.
-    """
-    scores: dict[Key, float] = {}
-    for ranking, weight in zip(rankings, weights, strict=True):
-        if not ranking:
+    """Fuse by the weighted mean of scores, each ranking's scaled to [0.001, 1] by its least and greatest."""
+    scores: dict[Key, np.float32] = {}
+    scaled = [np.float32(weight) for weight in shares(weights)]
+    for ranking, weight in zip(rankings, scaled, strict=True):
+        found = np.array([score for _, score in ranking], np.float32)
+        if found.size == 0:
             continue
-        low, high = min(score for _, score in ranking), max(score for _, score in ranking)
-        for key, score in ranking:
-            share = (score - low) / (high - low) if high > low else 1.0
-            scores[key] = scores.get(key, 0.0) + weight / sum(weights) * share
-    return sorted(scores.items(), key=lambda item: -item[1])
+        low, high = found.min(), found.max()
+        normal = (found - low) / (high - low) if high > low else np.ones_like(found)
+        normal[normal == 0] = _LEAST
+        for (key, _), part in zip(ranking, normal * weight, strict=True):
+            scores[key] = scores.get(key, np.float32(0)) + part
+    total = sum(scaled, np.float32(0))
+    return best_first((key, float(score / total)) for key, score in scores.items())
+
+
+def shares(weights: Sequence[float]) -> list[float]:
+    """The weights scaled to sum 1."""
+    total = sum(weights)
+    return [weight / total for weight in weights]
 
 
 def reciprocal_rank_fusion(
     rankings: Sequence[Sequence[Key]], rank_constant: int = RANK_CONSTANT
 ) -> list[tuple[Key, float]]:
-    """Fuse rankings by RRF (Cormack et al. 2009): score(d) = sum over rankings of 1 / (rank_constant + rank), from 1.
-
-    Returns the fused ranking, best first; equal scores keep the order of first appearance.
-    """
-    scores: dict[Key, float] = {}
+    """Fuse rankings, each best first and without repetition, by RRF."""
+    scores: dict[Key, np.float32] = {}
     for ranking in rankings:
         for rank, key in enumerate(ranking, start=1):
-            scores[key] = scores.get(key, 0.0) + 1.0 / (rank_constant + rank)
-    return sorted(scores.items(), key=lambda item: -item[1])
+            share = np.float32(floor(1e10 / (rank_constant + rank) + 0.5) / 1e10)
+            scores[key] = scores.get(key, np.float32(0)) + share
+    return best_first((key, float(score)) for key, score in scores.items())
+
+
+def best_first(scored: Iterable[tuple[Key, float]]) -> list[tuple[Key, float]]:
+    """Sorted by score, the greatest first, equal scores by key."""
+    return sorted(scored, key=lambda item: (-item[1], item[0]))

@@ -17,7 +17,9 @@ from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.explain import TokenSpans, token_matches
 from opensearch_multivector.queries.first_stages import FirstStage, FirstStages, parse_first_stages
-from opensearch_multivector.queries.fusion import fuse
+from opensearch_multivector.queries.first_stages.base import filtered
+from opensearch_multivector.queries.first_stages.hybrid import Hybrid, why_not_hybrid
+from opensearch_multivector.queries.fusion import best_first, fuse
 from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.rerankers import (
     MAX_RESPONSE_BYTES,
@@ -63,8 +65,12 @@ class _Candidates:
     took: float
 
 
-def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: TokenSpans | None) -> Plan:
+def plan(
+    spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: TokenSpans | None, engine_fuses: bool = False
+) -> Plan:
     """Plan one search. ``spans`` finds token spans for `explain`; None: tokens are named by their position.
+
+    ``engine_fuses``: whether OpenSearch can fuse, for a request that leaves that open (``fusion="auto"``).
 
     The result's ``timings`` hold only what is computed here; the runner adds what it measured.
     """
@@ -74,14 +80,14 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
         stage.check(spec)
     for reranker in chain:
         reranker.check(spec)
+    first = _fused_where(first, spec, request, query, engine_fuses)
     timings: dict[str, float] = {}
 
     page_end = request.offset + request.size
-    rider = None
-    if chain and len(first.stages) == 1:
-        rider = chain[0].rider(spec, query, request.window_size, page_end)
+    gathered = _gathered(first, request.window_size)
+    rider = _rider(first, chain, spec, query, gathered, page_end)
     bodies = [_first_stage_body(stage, spec, request, query, rider or {}) for stage in first.stages]
-    response_bytes = chain[0].hit_bytes(spec) * request.window_size if rider else 0
+    response_bytes = chain[0].hit_bytes(spec) * gathered if rider else 0
     responses = yield Round("first_stage", bodies, request.routing, response_bytes)
     candidates = _candidates(first, spec, query, responses, request.window_size)
     rescored = rider is not None and "rescore" in rider
@@ -98,7 +104,7 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
             _score(reranker, spec, query, hits, reranked, timings)
         else:
             for keys in _slices([key for key, _ in ranking], reranker.hit_bytes(spec)):
-                body = reranker.body(spec, query, keys)
+                body = _held(reranker.body(spec, query, keys), request)
                 response_bytes = reranker.hit_bytes(spec) * len(keys)
                 (response,) = yield Round("rerank_fetch", [body], request.routing, response_bytes)
                 _score(reranker, spec, query, response["hits"]["hits"], reranked, timings)
@@ -125,6 +131,49 @@ def plan(spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: To
     return SearchResult(found, candidates.total, handed_on, skipped, timings)
 
 
+def _fused_where(
+    first: FirstStages, spec: FieldSpec, request: SearchRequest, query: EncodedQuery, engine_fuses: bool
+) -> FirstStages:
+    """The first stages, or one in place of them that is their fusion inside OpenSearch."""
+    if len(first.stages) == 1 or request.fusion == "client":
+        return first
+    hybrid = Hybrid(stages=first.stages, weights=first.weights)
+    if request.fusion == "auto" and not (
+        engine_fuses
+        and why_not_hybrid(first.stages) is None
+        and hybrid.fits(spec, query, request.window_size, request.filter)
+    ):
+        return first
+    return FirstStages((hybrid,))
+
+
+def _gathered(first: FirstStages, window_size: int) -> int:
+    """How many hits a node gathers, with all that they carry, before it answers: `hybrid` fuses fetched hits."""
+    (stage, *_) = first.stages
+    return window_size * (len(stage.stages) if isinstance(stage, Hybrid) else 1)
+
+
+def _rider(
+    first: FirstStages,
+    chain: tuple[Reranker, ...],
+    spec: FieldSpec,
+    query: EncodedQuery,
+    gathered: int,
+    page_end: int,
+) -> Body | None:
+    """What the first stage's request takes along for the first rerank, or None where that needs another request."""
+    if not chain or len(first.stages) > 1:
+        return None
+    rider = chain[0].rider(spec, query, gathered, page_end)
+    # OpenSearch would rescore each of the rankings before it fuses them.
+    return None if rider and "rescore" in rider and isinstance(first.stages[0], Hybrid) else rider
+
+
+def _held(body: Body, request: SearchRequest) -> Body:
+    """The body of a later round under the request's filter: a document may have changed since the first."""
+    return body | {"query": filtered(body["query"], request.filter)}
+
+
 def _first_stage_body(
     stage: FirstStage, spec: FieldSpec, request: SearchRequest, query: EncodedQuery, rider: Body
 ) -> Body:
@@ -146,8 +195,14 @@ def _candidates(
         ranking.sort(key=lambda item: -item[1])
         rankings.append(ranking[:window_size])
         hits |= {key_of(hit): hit for hit in found}
+    if len(rankings) > 1:
+        ranking = fuse(rankings, first.weights)[:window_size]
+    elif isinstance(first.stages[0], Hybrid):
+        ranking = best_first(rankings[0])
+    else:
+        (ranking,) = rankings
     return _Candidates(
-        rankings[0] if len(rankings) == 1 else fuse(rankings, first.weights)[:window_size],
+        ranking,
         hits,
         total=max(response["hits"]["total"]["value"] for response in responses),
         took=sum(response["took"] for response in responses),
@@ -181,7 +236,7 @@ def _fetch_body(spec: FieldSpec, request: SearchRequest, found: Sequence[Hit]) -
     if request.explain and isinstance(source, list):
         source = [*source, *spec.text_fields]
     keys = [(hit.index, hit.doc_id) for hit in found]
-    body: Body = {**find(keys), "_source": source if source is not False else request.explain}
+    body: Body = {**_held(find(keys), request), "_source": source if source is not False else request.explain}
     return body | (blob_parts(spec, VECTORS) if request.explain else {})
 
 

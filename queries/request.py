@@ -7,11 +7,14 @@ from dataclasses import dataclass, replace
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import Dsl, parse_first_stages
+from opensearch_multivector.queries.first_stages.hybrid import why_not_hybrid
 from opensearch_multivector.queries.rerankers import parse_rerank
 
 DEFAULT_FIRST_STAGE = "dense"
 DEFAULT_RERANK = "client"
 DEFAULT_WINDOW = 100
+DEFAULT_FUSION = "auto"
+_FUSIONS = ("auto", "engine", "client")
 # `index.max_result_window`: OpenSearch gives no more hits than this to one request.
 MAX_WINDOW = 10_000
 
@@ -34,9 +37,14 @@ class SearchRequest:
     routing: str | None = None
     min_score: float | None = None
     explain: bool = False
+    fusion: str = DEFAULT_FUSION
 
     def __post_init__(self) -> None:
-        parse_first_stages(self.first_stage)
+        if self.fusion not in _FUSIONS:
+            raise InputError(f"unknown fusion {self.fusion!r}: choose of {', '.join(_FUSIONS)}")
+        stages = parse_first_stages(self.first_stage).stages
+        if len(stages) > 1 and self.fusion == "engine" and (reason := why_not_hybrid(stages)):
+            raise InputError(f"first stage {self.first_stage!r} can't be fused with fusion 'engine': {reason}")
         kept = [step.keep for step in parse_rerank(self.rerank) if step.keep]
         if isinstance(self.query, str) and not self.query.strip():
             raise InputError("the query is empty")
@@ -54,8 +62,8 @@ class SearchRequest:
                 f"hits {self.offset + 1} to {self.offset + self.size} lie beyond the {kept[-1]} candidates that rerank "
                 f"{self.rerank!r} keeps: raise keep"
             )
-        if self.filter is not None and not (isinstance(self.filter, dict) and len(self.filter) == 1):
-            raise InputError('filter must be one OpenSearch query clause, such as {"term": {"lang": "en"}}')
+        if self.filter is not None:
+            check_clause("filter", self.filter)
 
     def within(self, tenant: Dsl | None) -> SearchRequest:
         """The same request, held to a tenant's clause beside its own filter."""
@@ -65,6 +73,12 @@ class SearchRequest:
         return replace(self, filter={"bool": {"filter": clauses}})
 
     @property
+    def asks_what_fuses(self) -> bool:
+        """Whether it has to be known if OpenSearch can fuse."""
+        stages = parse_first_stages(self.first_stage).stages
+        return len(stages) > 1 and self.fusion == "auto" and why_not_hybrid(stages) is None
+
+    @property
     def needs(self) -> frozenset[str]:
         """The parts of an `EncodedQuery` that this search reads: of "text", "pooled", "terms", "vectors"."""
         needed: set[str] = {stage.needs for stage in parse_first_stages(self.first_stage).stages}
@@ -72,3 +86,9 @@ class SearchRequest:
         if self.explain:
             needed.add("vectors")
         return frozenset(needed)
+
+
+def check_clause(option: str, clause: Dsl) -> None:
+    """Raise InputError where this can't be one query clause."""
+    if not isinstance(clause, dict) or len(clause) != 1:
+        raise InputError(f'{option} must be one OpenSearch query clause, such as {{"term": {{"lang": "en"}}}}')

@@ -13,13 +13,14 @@ from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD
+from opensearch_multivector.plugin.hybrid import engine_fuses
 from opensearch_multivector.plugin.mapping import read_spec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.explain import TokenSpans
 from opensearch_multivector.queries.first_stages import Dsl
 from opensearch_multivector.queries.plan import Plan, Response, Round, plan
 from opensearch_multivector.queries.query_encoder import QueryEncoder
-from opensearch_multivector.queries.request import SearchRequest
+from opensearch_multivector.queries.request import SearchRequest, check_clause
 from opensearch_multivector.queries.results import SearchResult
 from opensearch_multivector.queries.transport import (
     PATIENCE,
@@ -59,7 +60,10 @@ class Searcher:
         tenant: Dsl | None = None,
     ) -> None:
         self.index = index
+        if tenant is not None:
+            check_clause("tenant", tenant)
         self._tenant = tenant
+        self._engine_fuses: bool | None = None
         self.spec = load_state(client, read_spec(client, index, field))
         self._client = client
         self._queries = QueryEncoder(self.spec, encoder, term_encoder)
@@ -71,7 +75,9 @@ class Searcher:
         by RRF: "bm25+dense", or by weighted sum: "0.3*bm25+0.7*dense"), ``rerank`` (a name of `RERANKERS`, a chain of
         them: "bit:keep=100>client", or None), ``size``, ``offset`` (paging, within the window), ``window_size``
         (candidates that the first stage hands to the rerank), ``filter`` (an OpenSearch clause), ``source`` (True,
-        False or field names), ``routing``, ``min_score`` (of the final score), ``explain`` (token matches in each hit).
+        False or field names), ``routing``, ``min_score`` (of the final score), ``explain`` (token matches in each hit),
+        ``fusion`` (where several first stages are fused: "engine", in OpenSearch's own `hybrid` query, which also saves
+        the rerank a request; "client", here; "auto", by default, in the engine where that gives the same result).
 
         Raises InputError on options that make no sense, MismatchError where the index lacks what they need,
         ClusterError where the cluster refuses.
@@ -80,7 +86,7 @@ class Searcher:
         start = time.perf_counter()
         (encoded,) = self._queries.encode([query], request.needs)
         timings = {"encode": (time.perf_counter() - start) * 1e3}
-        running = plan(self.spec, request, encoded, self._spans(request))
+        running = plan(self.spec, request, encoded, self._spans(request), self._fuses(request))
         outcome = advance(running, None)
         while isinstance(outcome, Round):
             sent = time.perf_counter()
@@ -103,7 +109,7 @@ class Searcher:
         share = (time.perf_counter() - start) * 1e3 / len(queries)
         timings = [{"encode": share} for _ in queries]
         plans: list[Plan] = [
-            plan(self.spec, request, query, self._spans(request))
+            plan(self.spec, request, query, self._spans(request), self._fuses(request))
             for request, query in zip(requests, encoded, strict=True)
         ]
         outcomes: list[SearchResult | Round] = [advance(running, None) for running in plans]
@@ -118,6 +124,11 @@ class Searcher:
             for outcome, timing in zip(outcomes, timings, strict=True)
             if isinstance(outcome, SearchResult)
         ]
+
+    def _fuses(self, request: SearchRequest) -> bool:
+        if self._engine_fuses is None and request.asks_what_fuses:
+            self._engine_fuses = engine_fuses(self._client, self.index)
+        return bool(self._engine_fuses)
 
     def _spans(self, request: SearchRequest) -> TokenSpans | None:
         return self._queries.spans() if request.explain else None
