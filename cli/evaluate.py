@@ -53,6 +53,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="Judgements: qrels/SPLIT.tsv.")] = "test",
     size: Annotated[int, typer.Option(min=1, help="Documents ranked for each topic.")] = 100,
     window_size: Annotated[int, typer.Option(min=1, help="Candidates that the first stage hands on.")] = 300,
+    fusion: Annotated[
+        str, typer.Option(help="Where first stages are fused: engine (OpenSearch's hybrid query), client, or auto.")
+    ] = "auto",
     measure: Annotated[
         list[str] | None, typer.Option(help="Measure of ir-measures; default nDCG@10, R@100, RR@10.")
     ] = None,
@@ -104,6 +107,7 @@ def evaluate(
             configurations,
             size=size,
             window_size=window_size,
+            fusion=fusion,
             measures=measures,
             runs_dir=runs_dir,
             latency_topics=latency_topics,

@@ -16,7 +16,7 @@ from opensearch_multivector.evaluation.beir import Collection
 from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, Scorer, Scores
 from opensearch_multivector.evaluation.runs import RunWriter, strict_ranking
 from opensearch_multivector.queries.first_stages import FirstStage, parse_first_stages
-from opensearch_multivector.queries.request import SearchRequest
+from opensearch_multivector.queries.request import DEFAULT_FUSION, SearchRequest
 from opensearch_multivector.queries.rerankers import Reranker, parse_rerank
 from opensearch_multivector.queries.searcher import Searcher
 
@@ -125,6 +125,7 @@ def evaluate(
     *,
     size: int = 100,
     window_size: int = 300,
+    fusion: str = DEFAULT_FUSION,
     measures: Sequence[str] = DEFAULT_MEASURES,
     runs_dir: Path | None = None,
     latency_topics: int = 100,
@@ -134,7 +135,7 @@ def evaluate(
 
     Rankings of ``size`` documents come from batched searches over all topics; latencies from up to ``latency_topics``
     of the topics (spread evenly), each searched alone, one after the other, after one search to warm up. With
-    ``runs_dir`` each configuration's ranking is written there as a TREC run.
+    ``runs_dir`` each configuration's ranking is written there as a TREC run. ``fusion``: see `Searcher.search`.
 
     Raises InputError on an unknown measure or an impossible size, and what `Searcher.search_many` raises.
     """
@@ -146,7 +147,7 @@ def evaluate(
     outcomes = []
     for configuration in dict.fromkeys(configurations):
         scorer = Scorer(collection.qrels, measures)
-        options = configuration.options(size, window_size)
+        options = configuration.options(size, window_size) | {"fusion": fusion}
         report = _Reporter(progress, configuration.name, len(collection.topics) + len(timed))
         run = runs_dir / f"{configuration.name.replace('/', '.')}.trec" if runs_dir else None
         with RunWriter(run, configuration.name) if run else nullcontext() as writer:
