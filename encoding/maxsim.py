@@ -81,7 +81,7 @@ def maxsim_blobs(
                 f"the query's vectors have {query.shape[1]} dimensions, the stored ones {blob.dim}: "
                 "search with the encoder that made the index"
             )
-        if codec is not block_codec or block_size + blob.count > block_vectors:
+        if block_codec is None or codec.codec_id != block_codec.codec_id or block_size + blob.count > block_vectors:
             flush()
             block_codec = codec
         block.append((position, blob))

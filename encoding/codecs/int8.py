@@ -18,13 +18,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from opensearch_multivector.encoding.codecs.base import Codec
+from opensearch_multivector.encoding.codecs.columns import columns
 from opensearch_multivector.encoding.encoders.base import FloatArray
 
 _LEVELS = np.float32(255)
 _SHIFT = np.float32(128)
 
 
-class Int8Codec:
+class Int8Codec(Codec):
     """See the module's text."""
 
     name = "int8"
@@ -48,9 +50,7 @@ class Int8Codec:
 
     def decode(self, payload: memoryview, count: int, dim: int) -> FloatArray:
         """See `Codec`."""
-        scale = np.frombuffer(payload, "<f4", count)
-        offset = np.frombuffer(payload, "<f4", count, offset=4 * count)
-        codes = np.frombuffer(payload, np.int8, count * dim, offset=8 * count).reshape(count, dim)
+        scale, offset, codes = columns([payload], [count], ("<f4", ()), ("<f4", ()), ("i1", (dim,)))
         vectors: FloatArray = codes * scale[:, None] + offset[:, None]
         return vectors
 
@@ -58,18 +58,8 @@ class Int8Codec:
         self, payloads: Sequence[memoryview], counts: Sequence[int], dim: int, query: FloatArray
     ) -> FloatArray:
         """See `Codec`."""
-        total = sum(counts)
-        codes = np.empty((total, dim), np.float32)
-        scale = np.empty(total, np.float32)
-        offset = np.empty(total, np.float32)
-        start = 0
-        for payload, count in zip(payloads, counts, strict=True):
-            end = start + count
-            scale[start:end] = np.frombuffer(payload, "<f4", count)
-            offset[start:end] = np.frombuffer(payload, "<f4", count, offset=4 * count)
-            codes[start:end] = np.frombuffer(payload, np.int8, count * dim, offset=8 * count).reshape(count, dim)
-            start = end
-        products = codes @ query.T
+        scale, offset, codes = columns(payloads, counts, ("<f4", ()), ("<f4", ()), ("i1", (dim,)))
+        products = codes.astype(np.float32) @ query.T
         products *= scale[:, None]
         products += offset[:, None] * query.sum(axis=1)
         return products

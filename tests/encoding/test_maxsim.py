@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opensearch_multivector.encoding.codecs import CODECS, encode_blob
+from opensearch_multivector.encoding.codecs import CODECS, decode_blob, encode_blob
 from opensearch_multivector.encoding.maxsim import alignment, maxsim, maxsim_blobs, sum_of_maxima
 from opensearch_multivector.errors import MismatchError
+from tests.encoding.tiny_codebooks import tiny_codebook
 
 
 def naive(query: np.ndarray, document: np.ndarray) -> float:
@@ -54,10 +55,11 @@ def test_blobs_of_mixed_codecs_and_sizes_score_as_their_vectors(block: int) -> N
     rng = np.random.default_rng(3)
     query = vectors(rng, 4, 16)
     documents = [vectors(rng, int(rng.integers(0, 9)), 16) for _ in range(60)]
-    blobs = [encode_blob(document, list(CODECS)[i % len(CODECS)]) for i, document in enumerate(documents)]
-    scores, errors = maxsim_blobs(query, blobs, block)
+    codebook = tiny_codebook(16)
+    blobs = [encode_blob(document, list(CODECS)[i % len(CODECS)], codebook) for i, document in enumerate(documents)]
+    scores, errors = maxsim_blobs(query, blobs, block, codebook)
     assert not errors
-    np.testing.assert_allclose(scores, [naive(query, document) for document in documents], atol=0.1)
+    np.testing.assert_allclose(scores, [naive(query, decode_blob(blob, codebook)) for blob in blobs], atol=1e-4)
     exact = [i for i in range(60) if i % len(CODECS) == 0]  # the f32 ones
     np.testing.assert_allclose(scores[exact], [naive(query, documents[i]) for i in exact], atol=1e-4)
 
