@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +14,8 @@ from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opensearch_multivector.queries.encoded_query import EncodedQuery
+    from opensearch_multivector.encoding.encoders.base import FloatArray
+    from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
     from opensearch_multivector.queries.results import SearchResult
 
 _EXAMPLE = """
@@ -23,6 +24,8 @@ Example:  osmv search "how do bees find their way home" --index articles
           osmv search "bees" --index articles --first-stage bm25+dense --filter '{"term": {"year": 2024}}' --json
 
           osmv search --query-vectors query.npy --index passages
+
+          osmv search --query-terms query.json --index passages --first-stage slim --rerank none
 
 Exit codes: 0 found, 1 nothing found, 2 bad options, 3 the cluster refuses, 4 another encoder or no such field.
 """
@@ -44,12 +47,18 @@ def search(
     query_vectors: Annotated[
         Path | None, typer.Option(help="The query's token vectors, made elsewhere: .npy, (tokens, dimensions).")
     ] = None,
+    query_terms: Annotated[
+        Path | None, typer.Option(help="The query's term weights, made elsewhere: a JSON file, {term: weight}.")
+    ] = None,
     first_stage: Annotated[
         str, typer.Option(help="bm25, dense, slim, codes:nprobe=8, ...; several joined by + are fused.")
     ] = "dense",
     rerank: Annotated[
         str, typer.Option(help="client, painless, a chain such as bit:keep=100>client, or none.")
     ] = "client",
+    fusion: Annotated[
+        str, typer.Option(help="Where first stages are fused: engine (OpenSearch's hybrid query), client, or auto.")
+    ] = "auto",
     size: Annotated[int, typer.Option(help="Hits to show.")] = 10,
     offset: Annotated[int, typer.Option(help="Hits to pass over first (paging).")] = 0,
     window_size: Annotated[int, typer.Option(help="Candidates that the first stage hands to the rerank.")] = 100,
@@ -64,14 +73,15 @@ def search(
     from opensearch_multivector.encoding.encoders import load_encoder
     from opensearch_multivector.queries.searcher import Searcher
 
-    if query is None and query_vectors is None:
-        raise typer.BadParameter("give a query, or --query-vectors", param_hint="QUERY")
-    ready = _ready_query(query, query_vectors) if query_vectors else None
+    if query is None and query_vectors is None and query_terms is None:
+        raise typer.BadParameter("give a query, --query-vectors or --query-terms", param_hint="QUERY")
+    ready = _ready_query(query, query_vectors, query_terms) if query_vectors or query_terms else None
     searcher = Searcher(cluster.connect(), index, field=field, encoder=load_encoder(encoder) if encoder else None)
     result = searcher.search(
         ready or query or "",
         first_stage=first_stage,
         rerank=None if rerank == "none" else rerank,
+        fusion=fusion,
         size=size,
         offset=offset,
         window_size=window_size,
@@ -89,12 +99,21 @@ def search(
         raise typer.Exit(1)
 
 
-def _ready_query(text: str | None, path: Path) -> EncodedQuery:
+def _ready_query(text: str | None, vectors: Path | None, terms: Path | None) -> EncodedQuery:
+    from opensearch_multivector.encoding.encoders.pooling import mean_pooled
+    from opensearch_multivector.queries.encoded_query import EncodedQuery
+
+    query = EncodedQuery(text=text)
+    if vectors is not None:
+        read = _vectors(vectors)
+        query = replace(query, vectors=read, pooled=mean_pooled(read))
+    return query if terms is None else replace(query, terms=_terms(terms))
+
+
+def _vectors(path: Path) -> FloatArray:
     import numpy as np
 
-    from opensearch_multivector.encoding.encoders.pooling import mean_pooled
     from opensearch_multivector.errors import InputError
-    from opensearch_multivector.queries.encoded_query import EncodedQuery
 
     try:
         vectors = np.load(path, allow_pickle=False)
@@ -105,7 +124,21 @@ def _ready_query(text: str | None, path: Path) -> EncodedQuery:
     vectors = vectors.astype(np.float32)
     if not len(vectors) or not np.isfinite(vectors).all():
         raise InputError(f"{path} holds no vectors, or NaN or infinity among them")
-    return EncodedQuery(text=text, vectors=vectors, pooled=mean_pooled(vectors))
+    return vectors
+
+
+def _terms(path: Path) -> QueryTerms:
+    from opensearch_multivector.errors import InputError
+    from opensearch_multivector.queries.encoded_query import QueryTerms
+
+    try:
+        weights = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} can't be read as JSON: {error}") from error
+    try:
+        return QueryTerms.ready(weights)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _clause(text: str | None) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.errors import ClusterError, MismatchError
+from opensearch_multivector.errors import ClusterError, InputError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import META_KEY, TEXT, VECTORS, FieldSpec
 
@@ -35,6 +35,11 @@ def index_body(
     excludes = [spec.sub(VECTORS)]
     excludes += [spec.sub(sub_field.name) for sub_field in spec.sub_fields if not sub_field.in_source]
     settings = {name: value for sub_field in spec.sub_fields for name, value in sub_field.settings().items()}
+    if {"knn", "sparse"} <= settings.keys():
+        raise InputError(
+            "OpenSearch lets no index have both k-NN fields (dense, ...) and a sparse_vector (seismic): leave one out, "
+            "or make two indices"
+        )
     own_fields = {name: {"type": "text", "analyzer": analyzer, "copy_to": text} for name in spec.text_fields}
     return {
         "settings": {

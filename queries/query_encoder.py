@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 
 from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
-from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, TermEncoder
 from opensearch_multivector.encoding.reductions import Reducer, parse_reductions
 from opensearch_multivector.encoding.sparsify import fused_terms, upper_bound_terms
 from opensearch_multivector.errors import InputError, MismatchError
@@ -53,15 +53,19 @@ class QueryEncoder:
         return None if self._spec.vectors.name == READY_VECTORS else self.encoder().offsets
 
     def encode(self, queries: Sequence[str | EncodedQuery], needs: frozenset[str]) -> list[EncodedQuery]:
-        """Complete the queries with what ``needs`` names; a given `EncodedQuery` is checked and taken as it is."""
+        """Complete the queries with what ``needs`` names and they leave out, from their texts.
+
+        Raises InputError where there is no text, or none of its encoders.
+        """
         ready = [EncodedQuery(text=query) if isinstance(query, str) else query for query in queries]
-        texts = [query for query in queries if isinstance(query, str)]
-        positions = [i for i, query in enumerate(queries) if isinstance(query, str)]
-        if texts and needs & {"vectors", "pooled"}:
-            for i, encoded in zip(positions, self.encoder().encode(texts, "query"), strict=True):
-                ready[i] = replace(ready[i], vectors=encoded.vectors, pooled=encoded.pooled)
-        if texts and "terms" in needs:
-            for i, terms in zip(positions, self._terms(texts), strict=True):
+        places = _incomplete(queries, ready, needs & {"vectors", "pooled"}, self._spec.vectors)
+        if places:
+            encoded = self.encoder().encode(list(places.values()), "query")
+            for i, vectors in zip(places, encoded, strict=True):
+                ready[i] = _with_vectors(ready[i], vectors)
+        places = _incomplete(queries, ready, needs & {"terms"}, self._spec.terms)
+        if places:
+            for i, terms in zip(places, self._terms(list(places.values())), strict=True):
                 ready[i] = replace(ready[i], terms=terms)
         for query in ready:
             self._check_complete(query, needs)
@@ -75,6 +79,11 @@ class QueryEncoder:
     def _terms(self, texts: list[str]) -> list[QueryTerms]:
         if self._spec.terms is None:
             raise MismatchError("first stage 'slim' needs SLIM terms: index with --terms to have them")
+        if self._spec.terms.name == READY_VECTORS:
+            raise InputError(
+                "the index holds terms that were brought ready-made, so there is no encoder for a query text: search "
+                "with an EncodedQuery of ready terms, or with --query-terms"
+            )
         if self._term_encoder is None:
             term_encoder = load_term_encoder(self._spec.terms.name)
             _check("term encoder", term_encoder, self._spec.terms)
@@ -95,6 +104,31 @@ class QueryEncoder:
         for name, array, dim in (("vectors", query.vectors, spec.encoder_dim), ("pooled", query.pooled, pooled_dim)):
             if array is not None and name in needs and array.shape[-1] != dim:
                 raise MismatchError(f"the query's {name} have {array.shape[-1]} dimensions, the index has {dim}")
+
+
+def _incomplete(
+    queries: Sequence[str | EncodedQuery], ready: Sequence[EncodedQuery], needs: Set[str], ref: EncoderRef | None
+) -> dict[int, str]:
+    """Texts, by position, of the queries that lack something which an encoder can make of them.
+
+    A plain text is among them also where the index has no encoder, so that the user is told.
+    """
+    encodable = ref is not None and ref.name != READY_VECTORS
+    return {
+        i: query.text
+        for i, (given, query) in enumerate(zip(queries, ready, strict=True))
+        if query.text is not None
+        and any(getattr(query, need) is None for need in needs)
+        and (encodable or isinstance(given, str))
+    }
+
+
+def _with_vectors(query: EncodedQuery, encoded: Encoded) -> EncodedQuery:
+    """The query with the vectors that it leaves out."""
+    pooled = query.pooled if query.pooled is not None else encoded.pooled
+    if query.vectors is not None:
+        return replace(query, pooled=pooled)
+    return replace(query, vectors=encoded.vectors, offsets=encoded.offsets, pooled=pooled)
 
 
 def _check(what: str, encoder: Encoder | TermEncoder, ref: EncoderRef) -> None:

@@ -2,7 +2,7 @@
 
 SEISMIC (Bruch et al. 2024) keeps for each term its heaviest documents, in clusters with a summary, and passes over the
 clusters that can't reach the best. The engine builds this for segments of ``approximate_threshold`` documents or more;
-smaller ones are searched exactly, like `F.slim`.
+smaller ones are searched exactly, like `F.slim`. OpenSearch lets no index have both such a field and k-NN ones.
 """
 
 from __future__ import annotations

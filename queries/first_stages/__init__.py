@@ -16,11 +16,12 @@ from opensearch_multivector.queries.first_stages.bm25 import Bm25
 from opensearch_multivector.queries.first_stages.codes import Codes
 from opensearch_multivector.queries.first_stages.dense import Dense
 from opensearch_multivector.queries.first_stages.pq import Pq
+from opensearch_multivector.queries.first_stages.seismic import Seismic
 from opensearch_multivector.queries.first_stages.slim import Slim
 
 __all__ = ["FIRST_STAGES", "Dsl", "FirstStage", "FirstStages", "parse_first_stages"]
 
-FIRST_STAGES: dict[str, type[FirstStage]] = {cls.name: cls for cls in (Bm25, Codes, Dense, Pq, Slim)}
+FIRST_STAGES: dict[str, type[FirstStage]] = {cls.name: cls for cls in (Bm25, Codes, Dense, Pq, Seismic, Slim)}
 
 # Not the + of 1e+3.
 _PLUS = re.compile(r"(?<![0-9][eE])\+")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import pybase64
 
@@ -40,7 +40,9 @@ def blob_parts(spec: FieldSpec, sub_field: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class BlobReranker(Reranker):
-    """A reranker that fetches one blob per candidate and scores them here."""
+    """A reranker that fetches one blob per candidate and scores them here; ``missing``: said of one without a blob."""
+
+    missing: ClassVar[str] = NO_VECTORS
 
     @abstractmethod
     def blob_field(self) -> str:
@@ -51,7 +53,7 @@ class BlobReranker(Reranker):
         """About how large one blob is."""
 
     @abstractmethod
-    def score(self, spec: FieldSpec, query: EncodedQuery, blobs: Sequence[bytes]) -> Scored:
+    def score_blobs(self, spec: FieldSpec, query: EncodedQuery, blobs: Sequence[bytes]) -> Scored:
         """Scores, (len(blobs),) float32, NaN where a blob can't be read, and the reasons by position."""
 
     def hit_bytes(self, spec: FieldSpec) -> int:
@@ -75,11 +77,11 @@ class BlobReranker(Reranker):
         for hit in hits:
             blob = blob_of(spec, hit, self.blob_field())
             if blob is None:
-                skipped[hit["_id"]] = NO_VECTORS
+                skipped[hit["_id"]] = self.missing
             else:
                 found.append(hit)
                 blobs.append(blob)
-        scores, errors = self.score(spec, query, blobs)
+        scores, errors = self.score_blobs(spec, query, blobs)
         for position, error in errors.items():
             skipped[found[position]["_id"]] = error.reason
         return Reranked({key_of(hit): float(scores[i]) for i, hit in enumerate(found) if i not in errors}, skipped)

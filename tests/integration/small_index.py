@@ -13,11 +13,14 @@ from opensearch_multivector.encoding.code_terms import code_terms
 from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.encoding.codebook_training import train_codebook
 from opensearch_multivector.encoding.codecs import encode_blob
+from opensearch_multivector.encoding.encoders.base import TokenTerms
 from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook, train_subvectors
+from opensearch_multivector.encoding.term_blob import encode_terms
 from opensearch_multivector.plugin.artifacts import make_artifact, put_artifact, with_state
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
 from opensearch_multivector.plugin.mapping import index_body
 from opensearch_multivector.plugin.sub_fields import Codes, Dense, Floats, Pq, Slim
+from opensearch_multivector.plugin.sub_fields import TokenTerms as StoredTokenTerms
 from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
 
 DIM = 16
@@ -37,6 +40,7 @@ class SmallIndex:
     spec: FieldSpec
     vectors: dict[str, np.ndarray] = field(default_factory=dict)
     terms: dict[str, dict[str, float]] = field(default_factory=dict)
+    tokens: dict[str, TokenTerms] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
 
     def put(self, rng: np.random.Generator, doc_ids: list[str]) -> None:
@@ -46,6 +50,7 @@ class SmallIndex:
             self.vectors[doc_id] = unit(rng.normal(size=(int(rng.integers(1, 9)), DIM)) + 0.7)
             chosen = rng.choice(TERMS, size=5, replace=False)
             self.terms[doc_id] = {term: float(rng.uniform(0.1, 3)) for term in chosen}
+            self.tokens.pop(doc_id, None)
             self.groups[doc_id] = "even" if len(self.groups) % 2 == 0 else "odd"
             lines += [{"index": {"_index": self.name, "_id": doc_id}}, self.body(doc_id)]
         response = self.client.bulk(body=lines, params={"refresh": "true"})
@@ -54,6 +59,7 @@ class SmallIndex:
     def body(self, doc_id: str) -> dict[str, Any]:
         vectors = self.vectors[doc_id]
         pooled = unit(vectors.mean(axis=0))
+        tokens = self.tokens.setdefault(doc_id, token_terms(np.random.default_rng(len(self.tokens)), 4))
         blob = base64.b64encode(encode_blob(vectors, self.spec.codec)).decode()
         return {
             "title": doc_id,
@@ -64,13 +70,21 @@ class SmallIndex:
             self.spec.sub("dense"): pooled.tolist(),
             self.spec.sub("pq"): code_terms(self.spec.state["subvectors"].assign(pooled[None])[0]),
             self.spec.sub("slim"): self.terms[doc_id],
+            self.spec.sub("token_terms"): base64.b64encode(encode_terms(tokens)).decode(),
             self.spec.sub("floats"): vectors.tolist(),
         }
 
 
+def token_terms(rng: np.random.Generator, n_tokens: int, k: int = 3) -> TokenTerms:
+    """Token terms as an encoder gives them: distinct ids per token, weights falling."""
+    ids = np.array([rng.choice(30, size=k, replace=False) for _ in range(n_tokens)], np.int32)
+    return TokenTerms(ids, -np.sort(-rng.uniform(0.1, 3, size=(n_tokens, k)), axis=1).astype(np.float32))
+
+
 def make_index(client: OpenSearch, name: str, count: int = 60, codec: str = "f32", shards: int = 2) -> SmallIndex:
     ready = EncoderRef(READY_VECTORS, "none")
-    spec = FieldSpec("mv", DIM, codec, ready, terms=ready, sub_fields=(Codes(), Dense(), Floats(), Pq(), Slim()))
+    stored = (Codes(), Dense(), Floats(), Pq(), Slim(), StoredTokenTerms())
+    spec = FieldSpec("mv", DIM, codec, ready, terms=ready, sub_fields=stored)
     artifacts = [make_artifact("codebook", codebook().arrays()), make_artifact("subvectors", subvectors().arrays())]
     for artifact in artifacts:
         put_artifact(client, artifact)
@@ -100,5 +114,9 @@ def make_query(seed: int = 1, n_tokens: int = 5) -> EncodedQuery:
         text=" ".join(weights),
         vectors=vectors,
         pooled=unit(vectors.mean(axis=0)),
-        terms=QueryTerms(upper=weights, fused={term: weight * 1.01 for term, weight in weights.items()}),
+        terms=QueryTerms(
+            upper=weights,
+            fused={term: weight * 1.01 for term, weight in weights.items()},
+            tokens=token_terms(rng, n_tokens),
+        ),
     )
