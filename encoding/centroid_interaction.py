@@ -7,10 +7,12 @@ none of them gets the imputed similarity m_i (Engels et al. 2025, "WARP", sectio
     score(q, d) = sum over i of  max over probed c of d of  (q_i . c - m_i),   0 where d has none
 
 which ranks as the sum with m_i put in. WARP takes as m_i the similarity at which the nearest clusters together hold a
-given number of tokens. Here that number is ``missing`` tokens for each document of the collection: at 1, a document of
-the ordinary kind is expected to have one token that is as near as m_i. On SciFact (8,192 centroids, nprobe 16) the
-share of exact MaxSim's top 10 among 100 candidates is .987 so, .981 with m_i the next centroid's similarity, .981 with
-ten tokens a document; summing over centroids instead of taking the best gives .967.
+given number of tokens. Here that number is ``missing`` tokens for each document of the collection: an ordinary document
+is about to have one token that is as near as m_i. A little less than 1, since of special tokens, which stand far apart
+from all others, each document has exactly one. And m_i is at most the best similarity that was not probed.
+
+On SciFact (8,192 centroids, nprobe 16) the share of exact MaxSim's top 10 among 100 candidates is .987 so, .983 at
+missing = 1, .981 with the next centroid's similarity as m_i; with the sum over centroids instead of the best, .967.
 """
 
 from __future__ import annotations
@@ -27,22 +29,22 @@ from opensearch_multivector.errors import InputError
 _LOOK_AROUND = 8
 
 
-def probes(codebook: Codebook, query: FloatArray, nprobe: int, missing: float = 1.0) -> tuple[IntArray, FloatArray]:
+def probes(codebook: Codebook, query: FloatArray, nprobe: int, missing: float = 0.9) -> tuple[IntArray, FloatArray]:
     """The centroids that each query vector asks for, and what a document gains by having one.
 
     ``query``: (n, dim) float32. Returns ids (n, width) int32, nearest first, and gains q_i . c - m_i (n, width)
-    float32, 0 from where a centroid is no nearer than m_i; width is ``nprobe``, or fewer in a small codebook. Raises
-    InputError on nprobe < 1 or missing <= 0, MismatchError on another dimension.
+    float32, none negative; width is ``nprobe``, or fewer in a small codebook. Raises InputError on nprobe < 1 or
+    missing <= 0, MismatchError on another dimension.
     """
     if not missing > 0:
         raise InputError(f"missing has to be above 0, not {missing}")
     share = missing / codebook.tokens_per_document
     looked = max(nprobe + 1, math.ceil(min(share, 1) * codebook.size * _LOOK_AROUND))
     ids, similarities = codebook.nearest(query, min(looked, codebook.size))
+    width = min(nprobe, codebook.size)
     held = np.cumsum(codebook.shares[ids], axis=1)
-    # The nearest centroid itself always gains something.
-    place = np.maximum((held < share).sum(axis=1), 1)
+    place = np.maximum((held < share).sum(axis=1), width)
+    # Where all centroids are probed a document is without them only if it has no token at all.
     lowest = -np.linalg.norm(query, axis=1, keepdims=True).astype(np.float32)
     floor = np.take_along_axis(np.hstack([similarities, lowest]), place[:, None], axis=1)
-    width = min(nprobe, codebook.size)
-    return ids[:, :width], np.maximum(similarities[:, :width] - floor, 0)
+    return ids[:, :width], similarities[:, :width] - floor

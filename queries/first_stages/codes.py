@@ -40,7 +40,7 @@ class Codes(FirstStage):
     sub_field: ClassVar[type[sub_fields.Codes]] = sub_fields.Codes
 
     nprobe: int = 16
-    missing: float = 1.0
+    missing: float = 0.9
     merge: bool = False
 
     def __post_init__(self) -> None:
