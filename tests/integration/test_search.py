@@ -208,6 +208,7 @@ class TestChanges:
         assert {name: ranking[0] for name, ranking in rankings().items()} == dict.fromkeys(before, "new")
 
         small.vectors["new"], small.terms["new"] = -QUERY.vectors, {"elsewhere": 1.0}
+        small.tokens["new"] = replace(tokens, ids=tokens.ids + 1000)
         client.index(index=index_name, id="new", body=small.body("new"), params=refresh)
         for name, ranking in rankings().items():
             assert ranking[0] != "new", name
