@@ -51,29 +51,33 @@ def draw_sample(
     reader: Reader,
     entries: Iterator[Entry],
     encoder: Encoder | None,
+    dim: int,
     *,
+    floats: int = MAX_FLOATS,
     seed: int = 0,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[Sample, Iterator[Entry]]:
     """Sample a reader's documents; also the entries still to index, of which ``entries`` are those not yet read.
 
     A reader that can start over is read twice, to count and to pick evenly. Of one that can't the first documents are
-    taken, which then come again among the entries. Documents that will be rejected are passed over. ``progress`` is
-    told how many of about how many are encoded. Raises InputError where there is no sound document.
+    taken, which then come again among the entries. Documents that will be rejected are passed over, as are those whose
+    vectors have other dimensions than ``dim``. ``floats``: about so many numbers of token vectors at most, for more
+    than `MAX_FLOATS` also of more documents. ``progress`` is told how many of about how many are encoded. Raises InputError where there is no sound document.
     """
     random = np.random.default_rng(seed)
+    most = MAX_DOCUMENTS * max(floats, MAX_FLOATS) // MAX_FLOATS
     if reader.rewindable:
-        first = list(_encoded(_sound(reader, islice(reader.entries(), _BATCH)), encoder))
+        first = list(_encoded(_sound(reader, islice(reader.entries(), _BATCH)), encoder, dim))
         total = sum(1 for _ in reader.entries())
-        count = min(total, _affordable(first))
+        count = min(total, most, _affordable(first, floats))
         picked = set(random.choice(total, count, replace=False).tolist())
         source = _sound(reader, (entry for place, entry in enumerate(reader.entries()) if place in picked))
-        documents = list(_until_full(_encoded(source, encoder), count, progress))
+        documents = list(_until_full(_encoded(source, encoder, dim), count, floats, progress))
         whole: int | None = total
     else:
         head: list[Entry] = []
         source = _sound(reader, _remembered(entries, head))
-        documents = list(_until_full(_encoded(source, encoder), MAX_DOCUMENTS, progress))
+        documents = list(_until_full(_encoded(source, encoder, dim), most, floats, progress))
         following = next(entries, None)
         whole = len(head) if following is None else None
         entries = chain(head, [] if following is None else [following], entries)
@@ -92,13 +96,16 @@ def _sound(reader: Reader, entries: Iterable[Entry]) -> Iterator[Record]:
             continue  # reported when its turn to be indexed comes
 
 
-def _encoded(records: Iterator[Record], encoder: Encoder | None) -> Iterator[tuple[DocumentTokens, FloatArray]]:
+def _encoded(
+    records: Iterator[Record], encoder: Encoder | None, dim: int
+) -> Iterator[tuple[DocumentTokens, FloatArray]]:
     """Token vectors and pooled vector of each record."""
     while batch := list(islice(records, _BATCH)):
         made = encoder.encode([record.text for record in batch], "document") if encoder else map(_ready, batch)
         for record, encoded in zip(batch, made, strict=True):
-            pooled = encoded.pooled if encoded.pooled is not None else mean_pooled(encoded.vectors)
-            yield DocumentTokens(encoded.vectors, encoded.offsets, record.text), pooled
+            if encoded.vectors.shape[1] == dim:
+                pooled = encoded.pooled if encoded.pooled is not None else mean_pooled(encoded.vectors)
+                yield DocumentTokens(encoded.vectors, encoded.offsets, record.text), pooled
 
 
 def _ready(record: Record) -> Encoded:
@@ -106,17 +113,19 @@ def _ready(record: Record) -> Encoded:
     return Encoded(record.vectors, None)
 
 
-def _affordable(documents: Sequence[tuple[DocumentTokens, FloatArray]]) -> int:
-    """How many documents like these fit the bounds."""
-    floats = sum(tokens.vectors.size for tokens, _ in documents)
-    return min(MAX_DOCUMENTS, MAX_FLOATS * len(documents) // floats) if floats else MAX_DOCUMENTS
+def _affordable(documents: Sequence[tuple[DocumentTokens, FloatArray]], floats: int) -> int:
+    """How many documents like these have so many numbers."""
+    return floats * len(documents) // sum(tokens.vectors.size for tokens, _ in documents) if documents else floats
 
 
 def _until_full(
-    documents: Iterator[tuple[DocumentTokens, FloatArray]], count: int, progress: Callable[[int, int], None]
+    documents: Iterator[tuple[DocumentTokens, FloatArray]],
+    count: int,
+    floats: int,
+    progress: Callable[[int, int], None],
 ) -> Iterator[tuple[DocumentTokens, FloatArray]]:
     # The first documents may have been short ones: a quarter more than was reckoned with is still taken.
-    left = MAX_FLOATS * 5 // 4
+    left = floats * 5 // 4
     for done, document in enumerate(islice(documents, count), start=1):
         yield document
         left -= document[0].vectors.size

@@ -13,13 +13,13 @@ from typing import Any, TypeAlias
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.encoding.codebook_training import codebook_size, train_codebook
+from opensearch_multivector.encoding.codebook_training import TOKENS_A_CENTROID, codebook_size, train_codebook
 from opensearch_multivector.encoding.content import Arrays
 from opensearch_multivector.encoding.encoders.base import Encoder
 from opensearch_multivector.encoding.reductions import Reducer, parse_reductions
 from opensearch_multivector.encoding.subvector_terms import train_subvectors
 from opensearch_multivector.indexing.readers import Entry, Reader
-from opensearch_multivector.indexing.sampling import Sample, draw_sample
+from opensearch_multivector.indexing.sampling import MAX_FLOATS, Sample, draw_sample
 from opensearch_multivector.plugin.artifacts import make_artifact, put_artifact, with_state
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.plugin.sub_fields import Codes, Pq
@@ -53,7 +53,16 @@ def trained(
     def telling(what: str) -> Progress:
         return _telling(what, message, stop)
 
-    sample, entries = draw_sample(reader, entries, encoder, progress=telling("encoding a sample"))
+    codes = spec.find(Codes)
+    wanted = TOKENS_A_CENTROID * codes.centroids * spec.encoder_dim if codes else 0
+    sample, entries = draw_sample(
+        reader,
+        entries,
+        encoder,
+        spec.encoder_dim,
+        floats=max(MAX_FLOATS, wanted),
+        progress=telling("encoding a sample"),
+    )
     if reducer.needs_training:
         message(f"training the reductions {spec.reduce} on {len(sample.tokens):,} documents")
         spec = _stored(client, spec, "projection", reducer.train(sample.tokens), {"reduce": spec.reduce})

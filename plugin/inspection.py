@@ -39,3 +39,15 @@ def inspect_index(client: OpenSearch, index: str) -> list[FieldState]:
             without = int(client.count(index=index, body=lacking)["count"])
         states.append(FieldState(spec, documents, without))
     return states
+
+
+def users_of_artifacts(client: OpenSearch) -> dict[str, list[str]]:
+    """For each artifact id (`plugin.artifacts`) the indices whose fields need it, in order of their names."""
+    with cluster_errors():
+        mappings = client.indices.get_mapping(index="*", params={"filter_path": f"*.mappings._meta.{META_KEY}"})
+    users: dict[str, list[str]] = {}
+    for index in sorted(mappings):
+        for field in mappings[index]["mappings"]["_meta"][META_KEY].get("fields", {}).values():
+            for artifact_id in field.get("artifacts", {}).values():
+                users.setdefault(artifact_id, []).append(index)
+    return users
