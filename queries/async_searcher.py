@@ -28,6 +28,7 @@ from opensearch_multivector.queries.transport import (
     msearch_lines,
     responses_of_batch,
     search_params,
+    takes_msearch,
     with_timings,
 )
 
@@ -113,9 +114,9 @@ class AsyncSearcher:
 
     async def _run(self, round_: Round) -> list[Response]:
         async def send() -> list[Response]:
-            if len(round_.bodies) == 1:
+            if len(round_.bodies) == 1 or not takes_msearch(round_):
                 params = search_params(round_)
-                return [await self._client.search(body=round_.bodies[0], index=self.index, params=params)]
+                return [await self._client.search(body=body, index=self.index, params=params) for body in round_.bodies]
             response = await self._client.msearch(body=msearch_lines([round_]), index=self.index)
             return responses_of_batch([round_], response)[0]
 

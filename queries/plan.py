@@ -8,8 +8,8 @@ logic is here once.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Literal, TypeAlias, TypeVar
 
@@ -43,13 +43,15 @@ Item = TypeVar("Item")
 class Round:
     """Requests that can go out together. ``stage`` is what their time is booked under.
 
-    ``response_bytes``: about how large the responses are, where token vectors are in them.
+    ``response_bytes``: about how large the responses are, where token vectors are in them. ``url_parameters``: for each
+    `_search`; `_msearch` takes none of them.
     """
 
     stage: Literal["first_stage", "rerank_fetch", "fetch"]
     bodies: list[Body]
     routing: str | None = None
     response_bytes: int = 0
+    url_parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 Plan: TypeAlias = Generator[Round, list[Response], SearchResult]
@@ -88,7 +90,8 @@ def plan(
     rider = _rider(first, chain, spec, query, gathered, page_end)
     bodies = [_first_stage_body(stage, spec, request, query, rider or {}) for stage in first.stages]
     response_bytes = chain[0].hit_bytes(spec) * gathered if rider else 0
-    responses = yield Round("first_stage", bodies, request.routing, response_bytes)
+    parameters = {name: value for stage in first.stages for name, value in stage.url_parameters.items()}
+    responses = yield Round("first_stage", bodies, request.routing, response_bytes, parameters)
     candidates = _candidates(first, spec, query, responses, request.window_size)
     rescored = rider is not None and "rescore" in rider
     timings["first_stage_took"] = candidates.took
@@ -162,7 +165,8 @@ def _rider(
     page_end: int,
 ) -> Body | None:
     """What the first stage's request takes along for the first rerank, or None where that needs another request."""
-    if not chain or len(first.stages) > 1:
+    # Where the scores are computed here, more hits come back than are handed on.
+    if not chain or len(first.stages) > 1 or not first.stages[0].scored_by_engine():
         return None
     rider = chain[0].rider(spec, query, gathered, page_end)
     # OpenSearch would rescore each of the rankings before it fuses them.
@@ -179,7 +183,7 @@ def _first_stage_body(
 ) -> Body:
     clause = stage.dsl(spec, query, request.window_size, request.filter)
     body: Body = {"query": clause, "size": request.window_size, "_source": False}
-    if stage.min_score > -inf:
+    if stage.min_score > -inf and stage.scored_by_engine():
         body["min_score"] = stage.min_score
     return body | stage.extra(spec, query, request.window_size) | rider
 
@@ -191,7 +195,8 @@ def _candidates(
     rankings: list[list[tuple[Key, float]]] = []
     for stage, response in zip(first.stages, responses, strict=True):
         found = response["hits"]["hits"]
-        ranking = list(zip(map(key_of, found), stage.scores(spec, query, found), strict=True))
+        scored = zip(map(key_of, found), stage.scores(spec, query, found), strict=True)
+        ranking = [(key, score) for key, score in scored if score >= stage.min_score]
         ranking.sort(key=lambda item: -item[1])
         rankings.append(ranking[:window_size])
         hits |= {key_of(hit): hit for hit in found}

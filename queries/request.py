@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import Dsl, parse_first_stages
+from opensearch_multivector.queries.first_stages.base import MAX_WINDOW
 from opensearch_multivector.queries.first_stages.hybrid import why_not_hybrid
 from opensearch_multivector.queries.rerankers import parse_rerank
 
@@ -15,8 +16,6 @@ DEFAULT_RERANK = "client"
 DEFAULT_WINDOW = 100
 DEFAULT_FUSION = "auto"
 _FUSIONS = ("auto", "engine", "client")
-# `index.max_result_window`: OpenSearch gives no more hits than this to one request.
-MAX_WINDOW = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from opensearch_multivector.queries.transport import (
     msearch_lines,
     responses_of_batch,
     search_params,
+    takes_msearch,
     with_timings,
 )
 
@@ -134,12 +135,16 @@ class Searcher:
         return self._queries.spans() if request.explain else None
 
     def _run(self, round_: Round) -> list[Response]:
-        if len(round_.bodies) > 1:
+        if len(round_.bodies) > 1 and takes_msearch(round_):
             return self._run_batch([round_])[0]
+        params = search_params(round_)
         with cluster_errors():
-            return [self._patiently(self._client.search, body=round_.bodies[0], params=search_params(round_))]
+            return [self._patiently(self._client.search, body=body, params=params) for body in round_.bodies]
 
     def _run_batch(self, rounds: list[Round]) -> list[list[Response]]:
+        if not all(map(takes_msearch, rounds)):
+            return [self._run(round_) for round_ in rounds]
+
         def send(**arguments: Any) -> list[list[Response]]:
             return responses_of_batch(rounds, self._client.msearch(**arguments))
 

@@ -41,7 +41,16 @@ def advance(running: Plan, answer: list[Response] | None) -> SearchResult | Roun
 
 def search_params(round_: Round) -> dict[str, str]:
     """URL parameters of a round's `_search`."""
+    return {**round_.url_parameters, **_routing(round_)}
+
+
+def _routing(round_: Round) -> dict[str, str]:
     return {"routing": round_.routing} if round_.routing is not None else {}
+
+
+def takes_msearch(round_: Round) -> bool:
+    """Whether the round's requests can go out in one `_msearch`."""
+    return not round_.url_parameters
 
 
 def batches(rounds: list[tuple[int, Round]]) -> Iterator[list[tuple[int, Round]]]:
@@ -65,7 +74,7 @@ def book(timings: dict[str, float], stage: str, milliseconds: float) -> None:
 
 def msearch_lines(rounds: list[Round]) -> list[dict[str, Any]]:
     """Header and body lines of one `_msearch` for all the rounds' requests, in order."""
-    return [line for round_ in rounds for body in round_.bodies for line in (search_params(round_), body)]
+    return [line for round_ in rounds for body in round_.bodies for line in (_routing(round_), body)]
 
 
 def responses_of_batch(rounds: list[Round], response: Response) -> list[list[Response]]:

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from opensearch_multivector.indexing.sub_fields import codes, dense, floats, pq, seismic, slim, token_terms
+from opensearch_multivector.indexing.sub_fields import (
+    codes,
+    dense,
+    fde,
+    floats,
+    gauss,
+    pq,
+    seismic,
+    slim,
+    token_terms,
+    tokens,
+    views,
+)
 from opensearch_multivector.indexing.sub_fields.base import Material
 from opensearch_multivector.plugin.fields import FieldSpec
 
@@ -17,9 +29,13 @@ Values = Callable[[Any, FieldSpec, Sequence[Material]], Sequence[str | None]]
 VALUES: dict[str, Values] = {
     "codes": codes.values,
     "dense": dense.values,
+    "fde": fde.values,
     "floats": floats.values,
+    "gauss": gauss.values,
     "pq": pq.values,
     "seismic": seismic.values,
     "slim": slim.values,
     "token_terms": token_terms.values,
+    "tokens": tokens.values,
+    "views": views.values,
 }

@@ -13,26 +13,36 @@ from opensearch_multivector.expressions import build
 from opensearch_multivector.plugin.sub_fields.base import SubField
 from opensearch_multivector.plugin.sub_fields.codes import Codes
 from opensearch_multivector.plugin.sub_fields.dense import Dense
+from opensearch_multivector.plugin.sub_fields.fde import Fde
 from opensearch_multivector.plugin.sub_fields.floats import Floats
+from opensearch_multivector.plugin.sub_fields.gauss import Gauss
 from opensearch_multivector.plugin.sub_fields.pq import Pq
 from opensearch_multivector.plugin.sub_fields.seismic import Seismic
 from opensearch_multivector.plugin.sub_fields.slim import Slim
 from opensearch_multivector.plugin.sub_fields.token_terms import TokenTerms
+from opensearch_multivector.plugin.sub_fields.tokens import Tokens
+from opensearch_multivector.plugin.sub_fields.views import Views
 
 __all__ = [
     "SUB_FIELDS",
     "Codes",
     "Dense",
+    "Fde",
     "Floats",
+    "Gauss",
     "Pq",
     "Seismic",
     "Slim",
     "SubField",
     "TokenTerms",
+    "Tokens",
+    "Views",
     "parse_sub_fields",
 ]
 
-SUB_FIELDS: dict[str, type[SubField]] = {cls.name: cls for cls in (Codes, Dense, Floats, Pq, Seismic, Slim, TokenTerms)}
+SUB_FIELDS: dict[str, type[SubField]] = {
+    cls.name: cls for cls in (Codes, Dense, Fde, Floats, Gauss, Pq, Seismic, Slim, TokenTerms, Tokens, Views)
+}
 
 
 def parse_sub_fields(expressions: Sequence[str]) -> tuple[SubField, ...]:

@@ -15,13 +15,19 @@ from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage
 from opensearch_multivector.queries.first_stages.bm25 import Bm25
 from opensearch_multivector.queries.first_stages.codes import Codes
 from opensearch_multivector.queries.first_stages.dense import Dense
+from opensearch_multivector.queries.first_stages.fde import Fde
+from opensearch_multivector.queries.first_stages.gauss import Gauss
 from opensearch_multivector.queries.first_stages.pq import Pq
 from opensearch_multivector.queries.first_stages.seismic import Seismic
 from opensearch_multivector.queries.first_stages.slim import Slim
+from opensearch_multivector.queries.first_stages.tokens import Tokens
+from opensearch_multivector.queries.first_stages.views import Views
 
 __all__ = ["FIRST_STAGES", "Dsl", "FirstStage", "FirstStages", "parse_first_stages"]
 
-FIRST_STAGES: dict[str, type[FirstStage]] = {cls.name: cls for cls in (Bm25, Codes, Dense, Pq, Seismic, Slim)}
+FIRST_STAGES: dict[str, type[FirstStage]] = {
+    cls.name: cls for cls in (Bm25, Codes, Dense, Fde, Gauss, Pq, Seismic, Slim, Tokens, Views)
+}
 
 # Not the + of 1e+3.
 _PLUS = re.compile(r"(?<![0-9][eE])\+")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from opensearch_multivector.plugin.fields import FieldSpec
@@ -14,18 +15,23 @@ from opensearch_multivector.queries.encoded_query import EncodedQuery
 Dsl: TypeAlias = dict[str, Any]
 Need: TypeAlias = Literal["text", "pooled", "terms", "vectors"]
 
+# `index.max_result_window`: OpenSearch gives no more hits than this to one request.
+MAX_WINDOW = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class FirstStage(ABC):
     """A frozen dataclass whose fields are the stage's parameters.
 
     ``needs``: the part of an `EncodedQuery` it reads. ``sub_field``: the class of the sub-field it searches (None: one
-    that is always there). ``min_score``: candidates below this score of the stage are left out.
+    that is always there). ``url_parameters``: what its `_search` needs in the URL. ``min_score``: candidates below this
+    score of the stage are left out.
     """
 
     name: ClassVar[str]
     needs: ClassVar[Need]
     sub_field: ClassVar[type[Any] | None] = None
+    url_parameters: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     min_score: float = -inf
 
@@ -43,6 +49,10 @@ class FirstStage(ABC):
     def scores(self, spec: FieldSpec, query: EncodedQuery, hits: Sequence[dict[str, Any]]) -> list[float]:
         """A score for each of the request's hits; where they are not in falling order, the hits are sorted by them."""
         return [hit["_score"] for hit in hits]
+
+    def scored_by_engine(self) -> bool:
+        """Whether the hits' own scores are the stage's: then OpenSearch can cut and fuse by them."""
+        return type(self).scores is FirstStage.scores
 
     def check(self, spec: FieldSpec) -> None:
         """Raise MismatchError where the index lacks the sub-field."""

@@ -8,12 +8,12 @@ from typing import ClassVar
 from opensearch_multivector.plugin import sub_fields
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
-from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage, Need
-from opensearch_multivector.queries.first_stages.knn import knn
+from opensearch_multivector.queries.first_stages.base import Dsl, Need
+from opensearch_multivector.queries.first_stages.knn import KnnStage, components
 
 
 @dataclass(frozen=True, slots=True)
-class Dense(FirstStage):
+class Dense(KnnStage):
     """No parameters of its own."""
 
     name: ClassVar[str] = "dense"
@@ -23,4 +23,4 @@ class Dense(FirstStage):
     def dsl(self, spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
         """See `FirstStage`."""
         assert query.pooled is not None
-        return knn(spec.sub(self.name), query.pooled, window_size, filter_)
+        return self.nearest(spec.sub(self.name), components(query.pooled), window_size, filter_)

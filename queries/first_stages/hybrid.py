@@ -54,8 +54,10 @@ def why_not_hybrid(stages: tuple[FirstStage, ...]) -> str | None:
     if len(stages) > _MAX_QUERIES:
         return f"OpenSearch fuses up to {_MAX_QUERIES} first stages, not {len(stages)}"
     for stage in stages:
-        if type(stage).scores is not FirstStage.scores or type(stage).extra is not FirstStage.extra:
+        if not stage.scored_by_engine():
             return f"first stage {stage.name!r} computes its scores here"
+        if type(stage).extra is not FirstStage.extra:
+            return f"first stage {stage.name!r} needs a request of its own"
         if stage.min_score > -inf:
             return f"min_score of first stage {stage.name!r} can't be told to OpenSearch in a fusion"
     return None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,10 +18,11 @@ from opensearch_multivector.encoding.codecs import encode_blob
 from opensearch_multivector.encoding.encoders.base import TokenTerms
 from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook, train_subvectors
 from opensearch_multivector.encoding.term_blob import encode_terms
+from opensearch_multivector.indexing.sub_fields import VALUES, Material
 from opensearch_multivector.plugin.artifacts import make_artifact, put_artifact, with_state
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
 from opensearch_multivector.plugin.mapping import index_body
-from opensearch_multivector.plugin.sub_fields import Codes, Dense, Floats, Pq, Slim
+from opensearch_multivector.plugin.sub_fields import Bits, Codes, Dense, Fde, Floats, Gauss, Pq, Slim, Tokens, Views
 from opensearch_multivector.plugin.sub_fields import TokenTerms as StoredTokenTerms
 from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
 
@@ -72,7 +75,18 @@ class SmallIndex:
             self.spec.sub("slim"): self.terms[doc_id],
             self.spec.sub("token_terms"): base64.b64encode(encode_terms(tokens)).decode(),
             self.spec.sub("floats"): vectors.tolist(),
+            **sub_field_values(self.spec, vectors, ("bits", "fde", "gauss", "tokens", "views")),
         }
+
+
+def sub_field_values(spec: FieldSpec, vectors: np.ndarray, names: Collection[str]) -> dict[str, Any]:
+    """What indexing writes of token vectors into these sub-fields."""
+    material = Material("d", "", vectors, None, unit(vectors.mean(axis=0)))
+    return {
+        spec.sub(each.name): json.loads(VALUES[each.name](each, spec, [material])[0] or "null")
+        for each in spec.sub_fields
+        if each.name in names
+    }
 
 
 def token_terms(rng: np.random.Generator, n_tokens: int, k: int = 3) -> TokenTerms:
@@ -83,7 +97,8 @@ def token_terms(rng: np.random.Generator, n_tokens: int, k: int = 3) -> TokenTer
 
 def make_index(client: OpenSearch, name: str, count: int = 60, codec: str = "f32", shards: int = 2) -> SmallIndex:
     ready = EncoderRef(READY_VECTORS, "none")
-    stored = (Codes(), Dense(), Floats(), Pq(), Slim(), StoredTokenTerms())
+    of_vectors = (Fde(k_sim=3, r_reps=6), Gauss(), Tokens(), Views(count=1))
+    stored = (Bits(), Codes(), Dense(), Floats(), Pq(), Slim(), StoredTokenTerms(), *of_vectors)
     spec = FieldSpec("mv", DIM, codec, ready, terms=ready, sub_fields=stored)
     artifacts = [make_artifact("codebook", codebook().arrays()), make_artifact("subvectors", subvectors().arrays())]
     for artifact in artifacts:
