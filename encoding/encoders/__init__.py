@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opensearch_multivector.encoding.encoders import checkpoints
-from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.encoding.encoders.base import Encoder, ImageEncoder, QueryLength, TermEncoder
 from opensearch_multivector.errors import InputError, MissingDependencyError
 
 MINILM = "all-MiniLM-L6-v2"
@@ -43,31 +43,58 @@ _UNCASED_BERT = (
 )
 
 
-def load_encoder(name: str | None = None, *, max_length: int | None = None, device: str | None = None) -> Encoder:
+def load_encoder(
+    name: str | None = None,
+    *,
+    max_length: int | None = None,
+    query_length: QueryLength = None,
+    device: str | None = None,
+) -> Encoder:
     """Load a token-vector encoder.
 
-    ``name``: a built-in name, a checkpoint folder or hub name (transformers), a ``.onnx`` file or a folder with
-    ``model.onnx`` and ``tokenizer.json`` (onnxruntime). None: all-MiniLM-L6-v2, as its int8 ONNX form where torch is
-    not installed. ``max_length``: tokens per text, default what the model's folder says, else 256. ``device``: torch
-    device, default cuda where there is one.
+    ``name``: a built-in name, a checkpoint folder or hub name (transformers, sentence-transformers, ColBERT, PyLate,
+    ColPali: its layout is recognised), a ``.onnx`` file or a folder with ``model.onnx`` and ``tokenizer.json``
+    (onnxruntime). None: all-MiniLM-L6-v2, as its int8 ONNX form where torch is not installed. ``max_length``: tokens
+    per text, for late-interaction models per document, default what the model's folder says, else 256.
+    ``query_length``: tokens per query, default what the folder says; ``"dynamic"``: a query longer than that is
+    filled up with masks to the next multiple instead of cut. ``device``: torch device, default cuda where there is
+    one.
 
     Raises MissingDependencyError or InputError with what to install or correct.
     """
     name = name or _default_name()
     if name == MINILM:
-        return _transformer(name, _packaged(name, _MINILM_MODEL), max_length, device)
+        return _transformer(name, _packaged(name, _MINILM_MODEL), max_length, query_length, device)
     if name == MINILM_INT8:
-        return _onnx(name, _packaged(name, _MINILM_INT8_MODEL), _packaged(name, *_UNCASED_BERT), max_length)
+        model, tokenizer = _packaged(name, _MINILM_INT8_MODEL), _packaged(name, *_UNCASED_BERT)
+        return _onnx(name, model, tokenizer, max_length, query_length)
     path = Path(name).expanduser()
     if path.suffix == ".onnx":
         if not path.is_file():
             raise InputError(f"{name} does not exist: give the path of an ONNX model.")
-        return _onnx(name, path, _tokenizer_beside(path), max_length)
+        return _onnx(name, path, _tokenizer_beside(path), max_length, query_length)
     folder = checkpoints.folder_of(name)
     graph = folder / "model.onnx"
     if graph.is_file() and not any(folder.glob("*.safetensors")):
-        return _onnx(name, graph, folder / "tokenizer.json", max_length)
-    return _transformer(name, folder, max_length, device)
+        return _onnx(name, graph, folder / "tokenizer.json", max_length, query_length)
+    if visual := checkpoints.visual_architecture(folder):
+        from opensearch_multivector.encoding.encoders.visual import VisualEncoder
+
+        if max_length or query_length:
+            raise InputError(f"{name} has no lengths to set: its processor decides how many tokens there are.")
+        return VisualEncoder(name, folder, visual, device)
+    return _transformer(name, folder, max_length, query_length, device)
+
+
+def load_image_encoder(name: str, *, device: str | None = None) -> ImageEncoder:
+    """Load an encoder whose documents are images (ColPali, ColQwen2): a checkpoint folder or hub name.
+
+    Raises InputError where the model takes texts only, and what `load_encoder` raises.
+    """
+    encoder = load_encoder(name, device=device)
+    if not isinstance(encoder, ImageEncoder):
+        raise InputError(f"{name} takes texts only: give a ColPali or ColQwen2 checkpoint to encode images with.")
+    return encoder
 
 
 def load_term_encoder(
@@ -106,13 +133,15 @@ def _tokenizer_beside(model: Path) -> Path:
     return next((path for path in candidates if path.is_file()), candidates[0])
 
 
-def _transformer(name: str, folder: Path, max_length: int | None, device: str | None) -> Encoder:
+def _transformer(
+    name: str, folder: Path, max_length: int | None, query_length: QueryLength, device: str | None
+) -> Encoder:
     from opensearch_multivector.encoding.encoders.transformer import TransformerEncoder
 
-    return TransformerEncoder(name, folder, max_length, device)
+    return TransformerEncoder(name, folder, max_length, device, query_length)
 
 
-def _onnx(name: str, model: Path, tokenizer: Path, max_length: int | None) -> Encoder:
+def _onnx(name: str, model: Path, tokenizer: Path, max_length: int | None, query_length: QueryLength) -> Encoder:
     from opensearch_multivector.encoding.encoders.onnx import OnnxEncoder
 
-    return OnnxEncoder(name, model, tokenizer, max_length)
+    return OnnxEncoder(name, model, tokenizer, max_length, query_length)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,15 +12,19 @@ from numpy.typing import NDArray
 FloatArray: TypeAlias = NDArray[np.float32]
 IntArray: TypeAlias = NDArray[np.int32]
 Kind: TypeAlias = Literal["query", "document"]
+# Tokens per query; None: as the checkpoint says; "dynamic": longer ones are filled up to the next multiple of that.
+QueryLength: TypeAlias = int | Literal["dynamic"] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
     """One text as vectors.
 
-    ``vectors``: (n_tokens, dim) float32, each row of L2 norm 1, special tokens included where the model scores them.
+    ``vectors``: (n_tokens, dim) float32, each row of L2 norm 1, special tokens, markers and masks included where the
+    model scores them, without the tokens that it does not score (a document's punctuation in ColBERT).
     ``pooled``: (dim,) float32 of L2 norm 1, or None where the encoder has no pooled vector.
-    ``offsets``: (n_tokens, 2) int32, character spans [start, end) in the text, (0, 0) for special tokens; or None.
+    ``offsets``: (n_tokens, 2) int32, character spans [start, end) in the text, (0, 0) for special tokens,
+    markers, masks and an image's patches; or None.
     ``truncated``: the text was longer than the encoder's ``max_length`` and was cut.
     """
 
@@ -56,6 +60,14 @@ class Encoder(Protocol):
 
     def offsets(self, text: str, kind: Kind) -> IntArray:
         """Character spans of the tokens that `encode` would give for this text, without running the model."""
+
+
+@runtime_checkable
+class ImageEncoder(Encoder, Protocol):
+    """An encoder whose documents are images: texts are queries only."""
+
+    def encode_images(self, images: Sequence[Any]) -> list[Encoded]:
+        """Encode images, in their order: paths, or ``PIL.Image.Image``. Raises InputError on what is no image."""
 
 
 @dataclass(frozen=True, slots=True)

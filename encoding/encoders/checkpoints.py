@@ -15,7 +15,9 @@ from typing import Any
 from opensearch_multivector.errors import InputError, MissingDependencyError
 
 DEFAULT_MAX_LENGTH = 256
-_PLAIN_MODULES = {"Transformer", "Pooling", "Normalize"}
+VISUAL_ARCHITECTURES = ("ColPaliForRetrieval", "ColQwen2ForRetrieval")
+# The hub's patterns match in sub-folders too (1_Dense/model.safetensors). Pickled weights only where it has no others.
+_WANTED = ["*.json", "*.txt", "*.model", "*.metadata", "*.jinja", "*.safetensors"]
 
 
 def require(module: str, extra: str) -> ModuleType:
@@ -53,12 +55,11 @@ def folder_of(name: str) -> Path:
             f"{name!r} is no folder with a model: give a checkpoint's folder, a .onnx file or a model's name."
         )
     hub = require("huggingface_hub", "torch")
-    wanted = ["*.json", "*.txt", "*.model", "*.safetensors", "1_Pooling/*"]
     try:
         try:
-            return Path(hub.snapshot_download(name, allow_patterns=wanted, local_files_only=True))
+            return Path(hub.snapshot_download(name, allow_patterns=_WANTED, local_files_only=True))
         except (OSError, ValueError):
-            return Path(hub.snapshot_download(name, allow_patterns=wanted))
+            return _downloaded(hub, name)
     except Exception as error:  # the hub's client raises many kinds: no such name, no network, no rights
         reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise InputError(
@@ -67,12 +68,44 @@ def folder_of(name: str) -> Path:
         ) from error
 
 
+def _downloaded(hub: ModuleType, name: str) -> Path:
+    folder = Path(hub.snapshot_download(name, allow_patterns=_WANTED))
+    if not any(folder.rglob("*.safetensors")):
+        hub.snapshot_download(name, allow_patterns=[*_WANTED, "*.bin"])
+    return folder
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file, {} where the file is absent. Raises InputError where it isn't a JSON object."""
     value = _json(path, {})
     if not isinstance(value, dict):
         raise InputError(f"{path} holds no JSON object: the model's download may be incomplete.")
     return value
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """A checkpoint's weights, safetensors where there are both. Raises InputError where there are none."""
+    for pattern in ("model*.safetensors", "pytorch_model*.bin"):
+        if files := sorted(folder.glob(pattern)):
+            return files
+    raise InputError(f"{folder} holds no model: expected config.json and model.safetensors (or a model.onnx) in it.")
+
+
+def visual_architecture(folder: Path) -> str | None:
+    """The transformers class of a checkpoint that encodes images to vectors of their patches, None for other models."""
+    architectures = read_json(folder / "config.json").get("architectures") or ()
+    return next((str(name) for name in architectures if name in VISUAL_ARCHITECTURES), None)
+
+
+def read_modules(folder: Path) -> list[dict[str, Any]]:
+    """The chain of modules in sentence-transformers' ``modules.json``, [] where there is none.
+
+    Raises InputError where it isn't a list of modules.
+    """
+    modules = _json(folder / "modules.json", [])
+    if not isinstance(modules, list) or not all(isinstance(one, dict) and "type" in one for one in modules):
+        raise InputError(f"{folder / 'modules.json'} lists no modules: the model's download may be incomplete.")
+    return modules
 
 
 def _json(path: Path, default: Any) -> Any:
@@ -96,20 +129,12 @@ class Settings:
 def settings_of(folder: Path, max_length: int | None = None) -> Settings:
     """Read a checkpoint folder in sentence-transformers' or plain layout; ``max_length`` overrides the folder's.
 
-    Raises InputError on an impossible length and on module chains (Dense, ...) that this release can't apply.
+    Raises InputError on an impossible length.
     """
     config = read_json(folder / "config.json")
-    _refuse_projections(folder, config)
+    limit = token_limit(folder)
+    check_length("max_length", max_length, limit)
     length = max_length or read_json(folder / "sentence_bert_config.json").get("max_seq_length") or DEFAULT_MAX_LENGTH
-    limits = (
-        config.get("max_position_embeddings"),
-        read_json(folder / "tokenizer_config.json").get("model_max_length"),
-    )
-    limit = min((limit for limit in limits if limit), default=None)
-    if max_length is not None and (max_length < 3 or (limit and max_length > limit)):
-        raise InputError(
-            f"max_length {max_length} is out of range: this model takes 3 to {limit or 'any number of'} tokens."
-        )
     return Settings(
         max_length=min(length, limit) if limit else length,
         pooling=_pooling(folder / "1_Pooling" / "config.json"),
@@ -117,14 +142,19 @@ def settings_of(folder: Path, max_length: int | None = None) -> Settings:
     )
 
 
-def _refuse_projections(folder: Path, config: dict[str, Any]) -> None:
-    """A projection that is left out would give wrong vectors without any other sign."""
-    modules = _json(folder / "modules.json", [])
-    kinds = [str(module.get("type", "")).rpartition(".")[2] for module in modules]
-    unknown = [kind for kind in kinds if kind not in _PLAIN_MODULES]
-    unknown += [name for name in config.get("architectures") or () if "colbert" in name.lower()]
-    if unknown:
-        raise InputError(f"{folder} is a checkpoint with {', '.join(unknown)}, which this release can't apply.")
+def token_limit(folder: Path) -> int | None:
+    """Most tokens that the model has positions for, or None where neither model nor tokenizer says."""
+    limits = (
+        read_json(folder / "config.json").get("max_position_embeddings"),
+        read_json(folder / "tokenizer_config.json").get("model_max_length"),
+    )
+    return min((limit for limit in limits if limit), default=None)
+
+
+def check_length(option: str, length: int | None, limit: int | None) -> None:
+    """Raises InputError where the length given for an option is not possible for a model with this limit."""
+    if length is not None and (length < 3 or (limit and length > limit)):
+        raise InputError(f"{option} {length} is out of range: this model takes 3 to {limit or 'any number of'} tokens.")
 
 
 def _pooling(path: Path) -> str:

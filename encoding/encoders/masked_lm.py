@@ -10,8 +10,9 @@ import numpy as np
 
 from opensearch_multivector.encoding.encoders import checkpoints
 from opensearch_multivector.encoding.encoders.base import Kind, TokenTerms
-from opensearch_multivector.encoding.encoders.tokens import batches, tokenizer_identity
-from opensearch_multivector.encoding.encoders.transformer import forward, load_model, load_tokenizer, weight_files
+from opensearch_multivector.encoding.encoders.forms import TextForm
+from opensearch_multivector.encoding.encoders.tokens import TextTokenizer, batches, tokenizer_identity
+from opensearch_multivector.encoding.encoders.transformer import forward, load_model, load_tokenizer
 from opensearch_multivector.errors import InputError
 
 # Logits take tokens x vocabulary floats: 2,048 x 30,522 is 250 MB, the most that is held at a time.
@@ -33,7 +34,7 @@ class MaskedLmTermEncoder:
         settings = checkpoints.settings_of(folder, max_length)
         self.max_length = settings.max_length
         self._model, self._device = load_model(folder, "AutoModelForMaskedLM", device)
-        self._tokenizer = load_tokenizer(folder, settings)
+        self._tokenizer = TextTokenizer(load_tokenizer(folder), TextForm(settings.max_length), settings.pad_id)
         size: int = self._model.config.vocab_size
         if not 1 <= k <= size:
             raise InputError(f"k is {k}: a token keeps between 1 and {size} terms of this model's vocabulary.")
@@ -46,7 +47,7 @@ class MaskedLmTermEncoder:
     def fingerprint(self) -> str:
         """See `Encoder.fingerprint`."""
         return checkpoints.fingerprint(
-            weight_files(self._folder),
+            checkpoints.weight_files(self._folder),
             {
                 "form": "top-k log(1 + relu(logit)), first position dropped",
                 "config": checkpoints.read_json(self._folder / "config.json"),

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import mmap
 from collections.abc import Sequence
-from functools import cached_property
+from dataclasses import asdict, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from opensearch_multivector.encoding.encoders import checkpoints
-from opensearch_multivector.encoding.encoders.base import Encoded, FloatArray, IntArray, Kind
-from opensearch_multivector.encoding.encoders.pooling import POOLINGS, encode_texts
-from opensearch_multivector.encoding.encoders.tokens import (
-    BATCH_TOKENS,
-    TextTokenizer,
-    tokenizer_identity,
-)
+from opensearch_multivector.encoding.encoders.base import Encoded, FloatArray, IntArray, Kind, QueryLength
+from opensearch_multivector.encoding.encoders.forms import TextForm
+from opensearch_multivector.encoding.encoders.layouts import Layout, read_layout
+from opensearch_multivector.encoding.encoders.pooling import encode_texts, encoded
+from opensearch_multivector.encoding.encoders.tokens import BATCH_TOKENS, load_tokenizer_file, tokenizer_identity
 from opensearch_multivector.errors import InputError
 
 HIDDEN_STATE = "last_hidden_state"
+# Beside an exported graph: the checkpoint's `Layout`, with all tokens as ids.
+EXPORT_SETTINGS = "osmv_encoder.json"
+EXPORT_FORMAT = 1
 # Dynamic quantisation scales activations by the extremes of the whole batch, padding included.
 _DYNAMIC_QUANTISATION = b"DynamicQuantize"
 
@@ -32,18 +35,28 @@ class OnnxEncoder:
     neighbours by more than rounding. On CPU that costs nothing, since batches there only add padding.
     """
 
-    def __init__(self, name: str, model: Path, tokenizer: Path, max_length: int | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        model: Path,
+        tokenizer: Path,
+        max_length: int | None = None,
+        query_length: QueryLength = None,
+    ) -> None:
         self.name = name
         self._model, self._tokenizer_file = model, tokenizer
-        self._settings = checkpoints.settings_of(tokenizer.parent, max_length)
-        if self._settings.pooling not in POOLINGS:
-            raise InputError(f"{model} asks for pooling {self._settings.pooling!r}; known are {', '.join(POOLINGS)}.")
         self._session = _session(model)
+        loaded = load_tokenizer_file(tokenizer)
+        exported = read_export(tokenizer.parent)
+        own = (exported or _foreign_layout(model, tokenizer.parent, loaded)).with_max_length(max_length)
+        self._layout = own.with_query_length(query_length)
+        self._identity = own.identity()
         self._inputs = {node.name for node in self._session.get_inputs()}
         self._output, self.dim = _hidden_state(self._session, model)
         self._batch_tokens = 1 if _is_dynamically_quantised(model) else BATCH_TOKENS
-        self._tokenizer = TextTokenizer.from_file(tokenizer, self._settings.max_length, self._settings.pad_id)
-        self.max_length = self._settings.max_length
+        self._tokenizers = self._layout.tokenizers(loaded)
+        self._result = partial(encoded, pooling=self._layout.pooling)
+        self.max_length = self._layout.document.max_length
 
     @cached_property
     def fingerprint(self) -> str:
@@ -53,23 +66,51 @@ class OnnxEncoder:
             {
                 "form": f"{self._output}, unit vectors",
                 "tokenizer": tokenizer_identity(self._tokenizer_file),
-                "max_length": self.max_length,
-                "pooling": self._settings.pooling,
+                **self._identity,
             },
         )
 
     def encode(self, texts: Sequence[str], kind: Kind) -> list[Encoded]:
-        """See `Encoder.encode`; queries and documents are encoded alike."""
-        return encode_texts(texts, self._tokenizer, self._forward, self._settings.pooling, self._batch_tokens)
+        """See `Encoder.encode`."""
+        return encode_texts(texts, self._tokenizers[kind], self._forward, self._result, self._batch_tokens)
 
     def offsets(self, text: str, kind: Kind) -> IntArray:
         """See `Encoder.offsets`."""
-        return self._tokenizer([text])[0].offsets
+        return self._tokenizers[kind].offsets(text)
 
     def _forward(self, inputs: dict[str, Any]) -> FloatArray:
         feed = {name: array for name, array in inputs.items() if name in self._inputs}
         hidden: FloatArray = np.asarray(self._session.run([self._output], feed)[0], dtype=np.float32)
         return hidden
+
+
+def write_export(folder: Path, layout: Layout) -> None:
+    """Put beside an exported graph what decides its vectors; the projections are in the graph."""
+    settings = {"format": EXPORT_FORMAT} | asdict(replace(layout, chain=()))
+    (folder / EXPORT_SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
+
+
+def read_export(folder: Path) -> Layout | None:
+    """What `write_export` wrote, or None. Raises InputError where it isn't readable by this release."""
+    path = folder / EXPORT_SETTINGS
+    settings = checkpoints.read_json(path)
+    if not settings:
+        return None
+    try:
+        if settings.pop("format") != EXPORT_FORMAT:
+            raise ValueError("another format")
+        settings |= {kind: TextForm.from_dict(settings[kind]) for kind in ("query", "document")} | {"chain": ()}
+        return Layout(**settings)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not what this release's osmv export writes ({error}): export again.") from error
+
+
+def _foreign_layout(model: Path, folder: Path, tokenizer: Any) -> Layout:
+    """The layout of a graph that was exported elsewhere, which says nothing of projections."""
+    layout = read_layout(folder, tokenizer)
+    if layout.chain or layout.late_interaction:
+        raise InputError(f"{model} comes without {EXPORT_SETTINGS}: make it anew from the checkpoint with osmv export.")
+    return layout
 
 
 def _is_dynamically_quantised(model: Path) -> bool:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from opensearch_multivector.encoding.encoders.base import Encoded, FloatArray
-from opensearch_multivector.encoding.encoders.tokens import BATCH_TOKENS, TextTokenizer, Tokens, batches
+from opensearch_multivector.encoding.encoders.forms import Tokens
+from opensearch_multivector.encoding.encoders.tokens import BATCH_TOKENS, TextTokenizer, batches
 
 
 def _weighted_mean(hidden: FloatArray) -> FloatArray:
@@ -42,34 +43,41 @@ def mean_pooled(vectors: FloatArray) -> FloatArray:
     return normalised(POOLINGS["mean"](vectors))
 
 
-def encoded(hidden: FloatArray, tokens: Tokens, pooling: str) -> Encoded:
-    """One text's result. ``hidden``: (n_tokens, dim) float32, the last hidden state without padding.
+def encoded(
+    hidden: FloatArray, tokens: Tokens, pooling: str | None, project: Callable[[FloatArray], FloatArray] | None = None
+) -> Encoded:
+    """One text's result. ``hidden``: (n_tokens, dim) float32, what the model gives for each token, without padding.
 
-    Every token is kept, [CLS] and [SEP] too: they carry the sentence's meaning in models trained on a pooled vector.
+    [CLS] and [SEP] are kept too: they carry the sentence's meaning in models trained on a pooled vector. ``pooling``:
+    None where the pooled vector is the mean of the token vectors. ``project``: what token and pooled vectors still
+    go through (a chain after a pooling).
     """
-    return Encoded(
-        vectors=normalised(hidden),
-        pooled=normalised(POOLINGS[pooling](hidden)),
-        offsets=tokens.offsets,
-        truncated=tokens.truncated,
-    )
+    kept = hidden[tokens.kept]
+    vectors = normalised(project(kept) if project else kept)
+    if pooling is None:
+        pooled = mean_pooled(vectors)
+    else:
+        pooled = POOLINGS[pooling](hidden)
+        pooled = normalised(project(pooled) if project else pooled)
+    return Encoded(vectors=vectors, pooled=pooled, offsets=tokens.offsets[tokens.kept], truncated=tokens.truncated)
 
 
 def encode_texts(
     texts: Sequence[str],
     tokenizer: TextTokenizer,
     forward: Callable[[dict[str, Any]], FloatArray],
-    pooling: str,
+    result: Callable[[FloatArray, Tokens], Encoded],
     batch_tokens: int = BATCH_TOKENS,
 ) -> list[Encoded]:
     """Encode texts in batches of similar length, results in their order; what every way to run a model shares.
 
-    ``forward``: a model's inputs, as `TextTokenizer.pad` gives them, to its last hidden state (batch, tokens, dim).
+    ``forward``: a model's inputs, as `TextTokenizer.pad` gives them, to (batch, tokens, dim). ``result``: `encoded`
+    with the model's pooling.
     """
     tokens = tokenizer(texts)
     results: dict[int, Encoded] = {}
     for batch in batches([len(one.ids) for one in tokens], batch_tokens):
         hidden = forward(tokenizer.pad([tokens[i] for i in batch]))
         for row, i in enumerate(batch):
-            results[i] = encoded(hidden[row, : len(tokens[i].ids)], tokens[i], pooling)
+            results[i] = result(hidden[row, : len(tokens[i].ids)], tokens[i])
     return [results[i] for i in range(len(texts))]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from opensearch_multivector.encoding.encoders.base import IntArray
 from opensearch_multivector.encoding.encoders.checkpoints import read_json, require
+from opensearch_multivector.encoding.encoders.forms import TextForm, Tokens
 from opensearch_multivector.errors import InputError
 
 # Padded tokens per batch: enough to fill two to sixteen cores, small enough that attention stays within caches and RAM.
@@ -23,37 +24,27 @@ _CHARS_PER_TOKEN = 32
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """One text's tokens. ``ids``, ``types``: (n,) int64; ``offsets``: (n, 2) int32 as in `Encoded`."""
-
-    ids: NDArray[np.int64]
-    types: NDArray[np.int64]
-    offsets: IntArray
-    truncated: bool
+def load_tokenizer_file(path: Path) -> Any:
+    """A ``tokenizer.json`` as a ``tokenizers.Tokenizer``. Raises InputError where it is absent or broken."""
+    if not path.is_file():
+        raise InputError(f"the model has no tokenizer: {path} is missing.")
+    tokenizers = require("tokenizers", "onnx")
+    try:
+        return tokenizers.Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises bare Exceptions
+        raise InputError(f"{path} can't be read as a tokenizer ({error}).") from error
 
 
 class TextTokenizer:
-    """A fast tokenizer with one truncation rule: the first ``max_length`` tokens, special ones included."""
+    """A fast tokenizer for texts of one form: prompt, at most ``max_length`` tokens, then `TextForm.apply`."""
 
-    def __init__(self, tokenizer: Any, max_length: int, pad_id: int) -> None:
-        self._tokenizer = tokenizer
-        self._max_length = max_length
+    def __init__(self, tokenizer: Any, form: TextForm, pad_id: int) -> None:
+        """``tokenizer``: a ``tokenizers.Tokenizer``; copied, since each carries its own truncation."""
+        self._tokenizer = copy.deepcopy(tokenizer)
+        self._form = form
         self._pad_id = pad_id
-        tokenizer.no_padding()
-        tokenizer.enable_truncation(max_length)
-
-    @classmethod
-    def from_file(cls, path: Path, max_length: int, pad_id: int) -> TextTokenizer:
-        """Load a ``tokenizer.json``. Raises InputError where it is absent or broken."""
-        if not path.is_file():
-            raise InputError(f"the model has no tokenizer: {path} is missing.")
-        tokenizers = require("tokenizers", "onnx")
-        try:
-            tokenizer = tokenizers.Tokenizer.from_file(str(path))
-        except Exception as error:  # tokenizers raises bare Exceptions
-            raise InputError(f"{path} can't be read as a tokenizer ({error}).") from error
-        return cls(tokenizer, max_length, pad_id)
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(form.tokenizer_length)
 
     @property
     def vocabulary(self) -> dict[str, int]:
@@ -63,31 +54,49 @@ class TextTokenizer:
 
     def __call__(self, texts: Sequence[str]) -> list[Tokens]:
         """Tokenise the texts, in their order; each has one token at least, if only the padding one."""
-        limit = self._max_length * _CHARS_PER_TOKEN
-        texts = [_SURROGATES.sub("\ufffd", text) for text in texts]
+        limit = self._form.max_length * _CHARS_PER_TOKEN
+        texts = [self._form.prompt + _SURROGATES.sub("\ufffd", text) for text in texts]
+        blanks = [len(text) - len(text.lstrip()) if self._form.strip else 0 for text in texts]
+        texts = [text.strip() for text in texts] if self._form.strip else texts
         prefixes = [_prefix(text, limit) for text in texts]
         encodings = self._tokenizer.encode_batch(prefixes)
         return [
-            self._whole(text, encoding, len(prefix))
-            for text, encoding, prefix in zip(texts, encodings, prefixes, strict=True)
+            self._form.apply(self._whole(text, encoding, len(prefix), shift=blank - len(self._form.prompt)))
+            for text, encoding, prefix, blank in zip(texts, encodings, prefixes, blanks, strict=True)
         ]
 
-    def _whole(self, text: str, encoding: Any, used: int) -> Tokens:
+    def _whole(self, text: str, encoding: Any, used: int, shift: int) -> Tokens:
         # Only where blanks or huge words fill the prefix does it hold fewer tokens than allowed.
         while used < len(text) and not encoding.overflowing:
             prefix = _prefix(text, 4 * used)
             encoding, used = self._tokenizer.encode(prefix), len(prefix)
         if not encoding.ids:
             empty = np.zeros(1, dtype=np.int64)
-            return Tokens(ids=empty + self._pad_id, types=empty, offsets=np.zeros((1, 2), np.int32), truncated=False)
+            return Tokens(
+                ids=empty + self._pad_id,
+                types=empty,
+                offsets=np.zeros((1, 2), np.int32),
+                attended=np.ones(1, dtype=bool),
+                kept=np.ones(1, dtype=bool),
+                truncated=False,
+            )
         offsets = np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)
-        offsets[np.array(encoding.special_tokens_mask, dtype=bool)] = 0
+        special = np.array(encoding.special_tokens_mask, dtype=bool)
+        offsets = np.maximum(offsets + np.int32(shift), 0)
+        offsets[special | (offsets[:, 1] == 0)] = 0
         return Tokens(
             ids=np.array(encoding.ids, dtype=np.int64),
             types=np.array(encoding.type_ids, dtype=np.int64),
             offsets=offsets,
+            attended=np.ones(len(offsets), dtype=bool),
+            kept=np.ones(len(offsets), dtype=bool),
             truncated=bool(encoding.overflowing),
         )
+
+    def offsets(self, text: str) -> IntArray:
+        """Character spans of the tokens whose vectors count, as `Encoder.offsets` gives them."""
+        tokens = self([text])[0]
+        return tokens.offsets[tokens.kept]
 
     def pad(self, tokens: Sequence[Tokens]) -> dict[str, NDArray[np.int64]]:
         """A model's inputs, each (batch, longest) int64: ``input_ids``, ``attention_mask``, ``token_type_ids``."""
@@ -101,7 +110,7 @@ class TextTokenizer:
         for row, one in enumerate(tokens):
             n = len(one.ids)
             inputs["input_ids"][row, :n] = one.ids
-            inputs["attention_mask"][row, :n] = 1
+            inputs["attention_mask"][row, :n] = one.attended
             inputs["token_type_ids"][row, :n] = one.types
         return inputs
 

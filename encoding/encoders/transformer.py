@@ -4,27 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from opensearch_multivector.encoding.encoders import checkpoints
-from opensearch_multivector.encoding.encoders.base import Encoded, FloatArray, IntArray, Kind
-from opensearch_multivector.encoding.encoders.pooling import POOLINGS, encode_texts
-from opensearch_multivector.encoding.encoders.tokens import TextTokenizer, tokenizer_identity
+from opensearch_multivector.encoding.encoders.base import Encoded, FloatArray, IntArray, Kind, QueryLength
+from opensearch_multivector.encoding.encoders.layouts import read_layout
+from opensearch_multivector.encoding.encoders.pooling import encode_texts, encoded
+from opensearch_multivector.encoding.encoders.projections import load_projection
+from opensearch_multivector.encoding.encoders.tokens import load_tokenizer_file, tokenizer_identity
 from opensearch_multivector.errors import InputError
-
-WEIGHT_PATTERNS = ("model*.safetensors", "pytorch_model*.bin")
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """A checkpoint's weights, safetensors where there are both. Raises InputError where there are none."""
-    for pattern in WEIGHT_PATTERNS:
-        if files := sorted(folder.glob(pattern)):
-            return files
-    raise InputError(f"{folder} holds no model: expected config.json and model.safetensors (or a model.onnx) in it.")
 
 
 def load_model(folder: Path, auto_class: str, device: str | None) -> tuple[Any, str]:
@@ -32,12 +24,12 @@ def load_model(folder: Path, auto_class: str, device: str | None) -> tuple[Any, 
 
     Raises InputError where the folder can't be loaded.
     """
-    weight_files(folder)
+    checkpoints.weight_files(folder)
     torch = checkpoints.require("torch", "torch")
     transformers = checkpoints.require("transformers", "torch")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        with _quiet(transformers):
+        with quiet(transformers):
             model, loaded = getattr(transformers, auto_class).from_pretrained(
                 str(folder), local_files_only=True, dtype=torch.float32, output_loading_info=True
             )
@@ -53,7 +45,7 @@ def load_model(folder: Path, auto_class: str, device: str | None) -> tuple[Any, 
 
 
 @contextmanager
-def _quiet(transformers: Any) -> Iterator[None]:
+def quiet(transformers: Any) -> Iterator[None]:
     """No progress bar and no notes on unused weights while loading; the caller's logging level comes back after."""
     logging = transformers.utils.logging
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -67,59 +59,84 @@ def _quiet(transformers: Any) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load_tokenizer(folder: Path, settings: checkpoints.Settings) -> TextTokenizer:
-    """The folder's ``tokenizer.json``, else what transformers makes of its vocabulary files."""
+def load_tokenizer(folder: Path) -> Any:
+    """The folder's ``tokenizer.json``, else what transformers makes of its vocabulary: a ``tokenizers.Tokenizer``."""
     path = folder / "tokenizer.json"
     if path.is_file():
-        return TextTokenizer.from_file(path, settings.max_length, settings.pad_id)
+        return load_tokenizer_file(path)
     transformers = checkpoints.require("transformers", "torch")
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(str(folder), local_files_only=True, use_fast=True)
-        return TextTokenizer(tokenizer.backend_tokenizer, settings.max_length, settings.pad_id)
+        return tokenizer.backend_tokenizer
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"{folder} holds no tokenizer that transformers can load as a fast one.") from error
 
 
 class TransformerEncoder:
-    """`Encoder` over a checkpoint folder: the last hidden state of every token, L2-normalised."""
+    """`Encoder` over a checkpoint folder: what its layout makes of the last hidden state, L2-normalised."""
 
-    def __init__(self, name: str, folder: Path, max_length: int | None = None, device: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        max_length: int | None = None,
+        device: str | None = None,
+        query_length: QueryLength = None,
+    ) -> None:
         self.name = name
-        self._folder = folder
-        self._settings = checkpoints.settings_of(folder, max_length)
-        if self._settings.pooling not in POOLINGS:
-            raise InputError(f"{folder} asks for pooling {self._settings.pooling!r}; known are {', '.join(POOLINGS)}.")
-        self._model, self._device = load_model(folder, "AutoModel", device)
-        self._tokenizer = load_tokenizer(folder, self._settings)
-        self.dim: int = self._model.config.hidden_size
-        self.max_length = self._settings.max_length
+        self.folder = folder
+        checkpoints.weight_files(folder)
+        tokenizer = load_tokenizer(folder)
+        own = read_layout(folder, tokenizer).with_max_length(max_length)
+        # How far queries reach makes them no strangers to documents: it isn't in the fingerprint.
+        self.layout = own.with_query_length(query_length)
+        self._identity = own.identity()
+        self.model, self._device = load_model(folder, "AutoModel", device)
+        self.project, width = load_projection(self.layout.chain, self._device)
+        self.dim: int = width or self.model.config.hidden_size
+        self.max_length = self.layout.document.max_length
+        self._tokenizers = self.layout.tokenizers(tokenizer)
+        # Late interaction projects on the device; a pooled vector that is projected needs the hidden states here.
+        after_pooling = self._project_array if self.layout.chain and not self.layout.late_interaction else None
+        self._result = partial(encoded, pooling=self.layout.pooling, project=after_pooling)
 
     @cached_property
     def fingerprint(self) -> str:
         """See `Encoder.fingerprint`."""
         return checkpoints.fingerprint(
-            weight_files(self._folder),
+            {*checkpoints.weight_files(self.folder), *(dense.weights for dense in self.layout.chain)},
             {
                 "form": "last hidden state, unit vectors",
-                "config": checkpoints.read_json(self._folder / "config.json"),
-                "tokenizer": tokenizer_identity(self._folder / "tokenizer.json"),
-                "max_length": self.max_length,
-                "pooling": self._settings.pooling,
+                "config": checkpoints.read_json(self.folder / "config.json"),
+                "tokenizer": tokenizer_identity(self.folder / "tokenizer.json"),
+                **self._identity,
             },
         )
 
     def encode(self, texts: Sequence[str], kind: Kind) -> list[Encoded]:
-        """See `Encoder.encode`; queries and documents are encoded alike."""
-        return encode_texts(texts, self._tokenizer, self._forward, self._settings.pooling)
+        """See `Encoder.encode`."""
+        return encode_texts(texts, self._tokenizers[kind], self._forward, self._result)
 
     def offsets(self, text: str, kind: Kind) -> IntArray:
         """See `Encoder.offsets`."""
-        return self._tokenizer([text])[0].offsets
+        return self._tokenizers[kind].offsets(text)
 
     def _forward(self, inputs: dict[str, Any]) -> FloatArray:
-        hidden = forward(self._model, inputs, self._device).last_hidden_state
-        array: FloatArray = np.asarray(hidden.float().cpu().numpy(), dtype=np.float32)
+        import torch
+
+        hidden = forward(self.model, inputs, self._device).last_hidden_state.float()
+        if self.layout.late_interaction:
+            with torch.inference_mode():
+                hidden = self.project(hidden)
+        array: FloatArray = np.asarray(hidden.cpu().numpy(), dtype=np.float32)
         return array
+
+    def _project_array(self, hidden: FloatArray) -> FloatArray:
+        import torch
+
+        with torch.inference_mode():
+            projected: FloatArray = self.project(torch.from_numpy(hidden).to(self._device)).cpu().numpy()
+        return projected
 
 
 def forward(model: Any, inputs: dict[str, Any], device: str) -> Any:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_checkpoints import VOCABULARY, save_bert, save_sentence_transformers_files
+from tiny_checkpoints import VOCABULARY, save_bert, save_sentence_transformers_files, save_tokenizer
 
 from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
 from opensearch_multivector.encoding.encoders.base import Encoder
@@ -146,14 +146,15 @@ def test_a_broken_or_foreign_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another kind of model"):
         load_term_encoder(str(tmp_path / "bert"), device="cpu")
     (tmp_path / "bert" / "modules.json").write_text(
-        json.dumps([{"type": "pylate.models.Dense.Dense", "path": "1_Dense"}])
+        json.dumps([{"type": "sentence_transformers.models.LSTM", "path": "1_LSTM"}])
     )
-    with pytest.raises(InputError, match="Dense"):
+    with pytest.raises(InputError, match="LSTM"):
         load_encoder(str(tmp_path / "bert"))
     (tmp_path / "bert" / "modules.json").unlink()
     (tmp_path / "bert" / "tokenizer.json").write_text("{")
     with pytest.raises(InputError, match=r"tokenizer"):
         load_encoder(str(tmp_path / "bert"), device="cpu")
+    save_tokenizer(tmp_path / "bert")
     (tmp_path / "bert" / "model.safetensors").write_bytes(b"cut")
     with pytest.raises(InputError, match="can't load"):
         load_encoder(str(tmp_path / "bert"), device="cpu")
