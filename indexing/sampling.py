@@ -62,7 +62,8 @@ def draw_sample(
     A reader that can start over is read twice, to count and to pick evenly. Of one that can't the first documents are
     taken, which then come again among the entries. Documents that will be rejected are passed over, as are those whose
     vectors have other dimensions than ``dim``. ``floats``: about so many numbers of token vectors at most, for more
-    than `MAX_FLOATS` also of more documents. ``progress`` is told how many of about how many are encoded. Raises InputError where there is no sound document.
+    than `MAX_FLOATS` also of more documents. ``progress`` is told how many of about how many are encoded. Raises
+    InputError where there is no sound document.
     """
     random = np.random.default_rng(seed)
     most = MAX_DOCUMENTS * max(floats, MAX_FLOATS) // MAX_FLOATS
