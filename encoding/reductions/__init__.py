@@ -5,15 +5,28 @@ To add one: write its file and add it to `REDUCTIONS`.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 from opensearch_multivector.encoding.reductions.base import DocumentTokens, Reduction, State
 from opensearch_multivector.encoding.reductions.chain import Reducer
+from opensearch_multivector.encoding.reductions.count import Count
+from opensearch_multivector.encoding.reductions.cut import Cut
+from opensearch_multivector.encoding.reductions.fft import Fft
+from opensearch_multivector.encoding.reductions.first import First
+from opensearch_multivector.encoding.reductions.kmeans import KMeans
+from opensearch_multivector.encoding.reductions.leanvec import LeanVec
+from opensearch_multivector.encoding.reductions.pca import Pca
+from opensearch_multivector.encoding.reductions.pool import Pool
+from opensearch_multivector.encoding.reductions.prune import Prune
+from opensearch_multivector.encoding.reductions.stopwords import Stopwords
+from opensearch_multivector.encoding.reductions.words import Words
 from opensearch_multivector.expressions import build
 
 __all__ = ["REDUCTIONS", "DocumentTokens", "Reducer", "Reduction", "State", "parse_reductions"]
 
-REDUCTIONS: dict[str, type[Any]] = {}
+REDUCTIONS: Mapping[str, type[Reduction]] = {
+    cls.name: cls for cls in (Pool, Count, KMeans, Words, Stopwords, First, Prune, Fft, Cut, Pca, LeanVec)
+}
 
 
 def parse_reductions(expression: str) -> tuple[Reduction, ...]:
