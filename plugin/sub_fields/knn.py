@@ -36,7 +36,9 @@ def knn_vector(dimension: int, storage: str = "float") -> dict[str, Any]:
     if storage == "byte":
         mapping["data_type"] = "byte"
     elif storage == "sq":
-        method["parameters"] = {"encoder": {"name": "sq", "parameters": {"bits": 7}}}
+        # The whole range: by default what is rare is cut, and encodings live by their few large components.
+        encoder = {"name": "sq", "parameters": {"bits": 7, "confidence_interval": 1.0}}
+        method["parameters"] = {"encoder": encoder}
     elif storage == "on_disk":
         mapping |= {"mode": "on_disk", "compression_level": "4x"}
     return mapping
