@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from opensearch_multivector.indexing.sub_fields import (
+    bits,
     codes,
     dense,
     fde,
@@ -27,6 +28,7 @@ __all__ = ["VALUES", "Material", "Values"]
 Values = Callable[[Any, FieldSpec, Sequence[Material]], Sequence[str | None]]
 
 VALUES: dict[str, Values] = {
+    "bits": bits.values,
     "codes": codes.values,
     "dense": dense.values,
     "fde": fde.values,

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.expressions import build
 from opensearch_multivector.plugin.sub_fields.base import SubField
+from opensearch_multivector.plugin.sub_fields.bits import Bits
 from opensearch_multivector.plugin.sub_fields.codes import Codes
 from opensearch_multivector.plugin.sub_fields.dense import Dense
 from opensearch_multivector.plugin.sub_fields.fde import Fde
@@ -25,6 +26,7 @@ from opensearch_multivector.plugin.sub_fields.views import Views
 
 __all__ = [
     "SUB_FIELDS",
+    "Bits",
     "Codes",
     "Dense",
     "Fde",
@@ -41,7 +43,7 @@ __all__ = [
 ]
 
 SUB_FIELDS: dict[str, type[SubField]] = {
-    cls.name: cls for cls in (Codes, Dense, Fde, Floats, Gauss, Pq, Seismic, Slim, TokenTerms, Tokens, Views)
+    cls.name: cls for cls in (Bits, Codes, Dense, Fde, Floats, Gauss, Pq, Seismic, Slim, TokenTerms, Tokens, Views)
 }
 
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.expressions import build
 from opensearch_multivector.queries.rerankers.base import MAX_RESPONSE_BYTES, Key, Reranked, Reranker, find, key_of
+from opensearch_multivector.queries.rerankers.bit import Bit
 from opensearch_multivector.queries.rerankers.client import Client
 from opensearch_multivector.queries.rerankers.painless import Painless
 from opensearch_multivector.queries.rerankers.slim import Slim
 
 __all__ = ["MAX_RESPONSE_BYTES", "RERANKERS", "Key", "Reranked", "Reranker", "find", "key_of", "parse_rerank"]
 
-RERANKERS: dict[str, type[Reranker]] = {cls.name: cls for cls in (Client, Painless, Slim)}
+RERANKERS: dict[str, type[Reranker]] = {cls.name: cls for cls in (Bit, Client, Painless, Slim)}
 
 
 def parse_rerank(expression: str | None) -> tuple[Reranker, ...]:

@@ -17,6 +17,9 @@ from opensearch_multivector.queries.rerankers.base import MAX_RESPONSE_BYTES, Ke
 
 NO_VECTORS = "has no token vectors: index it again (a partial update drops them)"
 
+# What most text encoders cut documents at.
+TYPICAL_TOKENS = 256
+
 Scored: TypeAlias = tuple[FloatArray, dict[int, BlobError]]
 
 

@@ -19,16 +19,14 @@ from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.rerankers.base import Reranker
-from opensearch_multivector.queries.rerankers.blobs import BlobReranker, Scored
+from opensearch_multivector.queries.rerankers.blobs import TYPICAL_TOKENS, BlobReranker, Scored
 
-# What most text encoders cut documents at.
-_TYPICAL_TOKENS = 256
 _CHOICES = ("cover", "words")
 
 
 def vectors_bytes(spec: FieldSpec) -> int:
     """About how many bytes a document's stored token vectors take."""
-    return codec_named(spec.codec, spec.codebook).payload_size(_TYPICAL_TOKENS, spec.dim)
+    return codec_named(spec.codec, spec.codebook).payload_size(TYPICAL_TOKENS, spec.dim)
 
 
 @dataclass(frozen=True, slots=True)
