@@ -70,6 +70,10 @@ def index(
     terms_field: Annotated[
         str | None, typer.Option(help="Field of ready learned-sparse weights, {term: weight} (uniCOIL, SPLADE, ...).")
     ] = None,
+    pooled_field: Annotated[
+        str | None,
+        typer.Option(help="Field of a ready pooled vector, of any model or API, for --sub-field dense:dim=DIMENSION."),
+    ] = None,
     shards: Annotated[int, typer.Option(min=1, help="Primary shards of a new index.")] = 1,
     replicas: Annotated[int, typer.Option(min=0, help="Replicas of a new index.")] = 0,
     sub_field: Annotated[
@@ -99,6 +103,7 @@ def index(
         id_field=id_field,
         vectors_field=vectors_field,
         terms_field=terms_field,
+        pooled_field=pooled_field,
         field=field,
         max_bytes=round(max_record_mb * 1_000_000),
     )

@@ -107,6 +107,21 @@ def check_terms(sub_fields: Sequence[SubField], term_encoder: TermEncoder | None
             raise InputError(f"sub-field {sub_field.name!r} needs terms: give --terms ENCODER, or --terms-field FIELD")
 
 
+def check_pooled(sub_fields: Sequence[SubField], layout: Layout) -> None:
+    """Raise InputError where pooled vectors are brought and not stored, or stored and not brought."""
+    ready = next((each.dim for each in sub_fields if isinstance(each, Dense) and each.ready), None)
+    if ready is not None and layout.pooled_field is None:
+        raise InputError(
+            f"sub-field 'dense' of {ready} dimensions holds vectors that documents bring ready-made: name their field "
+            "(--pooled-field), or leave dim away to have the encoder's"
+        )
+    if ready is None and layout.pooled_field is not None:
+        raise InputError(
+            f"the pooled vectors in field {layout.pooled_field!r} need a place of their dimension: give --sub-field "
+            "dense:dim=DIMENSION"
+        )
+
+
 def _term_encoder(name: str | None, *, ready: bool, message: Callable[[str], None]) -> TermEncoder | None:
     if name == NONE or (name is None and ready):
         return None

@@ -9,7 +9,7 @@ import numpy as np
 import pybase64
 
 from opensearch_multivector.encoding.codecs import encode_blob
-from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, TermEncoder, TokenTerms
+from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, FloatArray, TermEncoder, TokenTerms
 from opensearch_multivector.encoding.encoders.pooling import mean_pooled
 from opensearch_multivector.encoding.reductions import DocumentTokens, Reducer, parse_reductions
 from opensearch_multivector.errors import InputError
@@ -69,7 +69,7 @@ class DocumentMaker:
             raise RejectedError(
                 f"token vectors have {vectors.shape[1]} dimensions, the index {spec.encoder_dim}", record.doc_id
             )
-        pooled = encoded.pooled if encoded.pooled is not None else mean_pooled(vectors)
+        pooled = pooled_of(record, encoded)
         dense = spec.find(Dense)
         if dense is not None and len(pooled) != dense.dimension(spec):
             raise RejectedError(
@@ -108,6 +108,13 @@ class DocumentMaker:
         everything = [f'"{spec.sub(VECTORS)}":"{pybase64.b64encode_as_string(blob)}"', *members]
         opening = record.source[:-1] + (b"," if len(record.source) > len(b"{}") else b"")
         return Made(opening + ",".join(everything).encode() + b"}", encoded.truncated, len(blob))
+
+
+def pooled_of(record: Record, encoded: Encoded) -> FloatArray:
+    """The document's pooled vector: what it brings, else the encoder's, else the mean of its token vectors."""
+    if record.pooled is not None:
+        return record.pooled
+    return encoded.pooled if encoded.pooled is not None else mean_pooled(encoded.vectors)
 
 
 def _ready(record: Record) -> Encoded:

@@ -33,7 +33,8 @@ class Layout:
 
     ``id_field`` None: `_id`, else `id`. ``vectors_field``: where ready token vectors lie in the record, with ``ready``.
     ``ready``: token vectors are brought, so text is optional. ``terms_field``: where learned-sparse weights lie, as
-    ``{term: weight}``; None: there are none. ``field``: the multi-vector field; its name is taken.
+    ``{term: weight}``; None: there are none. ``pooled_field``: where a ready pooled vector lies; None: there is none.
+    ``field``: the multi-vector field; its name is taken.
     ``max_bytes``: the size a record may have as JSON.
     """
 
@@ -43,6 +44,7 @@ class Layout:
     vectors_field: str = "vectors"
     ready: bool = False
     terms_field: str | None = None
+    pooled_field: str | None = None
     field: str = DEFAULT_FIELD
     max_bytes: int = 5_000_000
 
@@ -57,7 +59,7 @@ class Record:
     """A sound document: its id, the text to encode, its own fields as a JSON object, what it brings ready-made.
 
     ``vectors``: (n_tokens, dim) float32, finite, n_tokens >= 1; or None. ``terms``: learned-sparse weights by feature
-    name, the heaviest first; or None.
+    name, the heaviest first; or None. ``pooled``: (dim,) float32, finite; or None.
     """
 
     doc_id: str
@@ -65,6 +67,7 @@ class Record:
     source: bytes
     vectors: FloatArray | None = None
     terms: Terms | None = None
+    pooled: FloatArray | None = None
 
 
 def make_record(value: Mapping[str, Any], layout: Layout, *, vectors_elsewhere: bool = False) -> Record:
@@ -86,13 +89,18 @@ def make_record(value: Mapping[str, Any], layout: Layout, *, vectors_elsewhere: 
         if fields.get(layout.terms_field) is None:
             raise RejectedError(f"field {layout.terms_field!r} with the terms' weights is missing", doc_id)
         terms = term_weights(fields.pop(layout.terms_field), doc_id)
+    pooled = None
+    if layout.pooled_field is not None:
+        if fields.get(layout.pooled_field) is None:
+            raise RejectedError(f"field {layout.pooled_field!r} with the pooled vector is missing", doc_id)
+        pooled = pooled_vector(fields.pop(layout.pooled_field), doc_id)
     taken = next((name for name in fields if name.split(".", 1)[0] == layout.field), None)
     if taken is not None:
         raise RejectedError(f"field {taken!r} collides with the multi-vector field: rename it or pick --field", doc_id)
     text = _text(fields, layout, doc_id)
     if not text and not layout.ready:
         raise RejectedError("text is empty", doc_id)
-    return Record(doc_id, text, _as_json(fields, layout.max_bytes, doc_id), vectors, terms)
+    return Record(doc_id, text, _as_json(fields, layout.max_bytes, doc_id), vectors, terms, pooled)
 
 
 def term_weights(value: Any, doc_id: str | None = None) -> Terms:
@@ -104,6 +112,15 @@ def term_weights(value: Any, doc_id: str | None = None) -> Terms:
         return ready_terms(value)
     except InputError as error:
         raise RejectedError(str(error), doc_id) from None
+
+
+def pooled_vector(value: Any, doc_id: str | None = None) -> FloatArray:
+    """A list or an array of numbers to (dim,) float32; raises RejectedError as `token_vectors` does."""
+    if np.ndim(value) != 1:
+        raise RejectedError("the pooled vector must be one list of numbers", doc_id)
+    (row,) = token_vectors([value], doc_id)
+    pooled: FloatArray = row
+    return pooled
 
 
 def token_vectors(value: Any, doc_id: str | None = None) -> FloatArray:

@@ -9,9 +9,9 @@ from itertools import chain, islice
 import numpy as np
 
 from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, FloatArray
-from opensearch_multivector.encoding.encoders.pooling import mean_pooled
 from opensearch_multivector.encoding.reductions import DocumentTokens
 from opensearch_multivector.errors import InputError
+from opensearch_multivector.indexing.document import pooled_of
 from opensearch_multivector.indexing.readers import Entry, Reader
 from opensearch_multivector.indexing.records import Record, RejectedError
 
@@ -105,8 +105,8 @@ def _encoded(
         made = encoder.encode([record.text for record in batch], "document") if encoder else map(_ready, batch)
         for record, encoded in zip(batch, made, strict=True):
             if encoded.vectors.shape[1] == dim:
-                pooled = encoded.pooled if encoded.pooled is not None else mean_pooled(encoded.vectors)
-                yield DocumentTokens(encoded.vectors, encoded.offsets, record.text), pooled
+                tokens = DocumentTokens(encoded.vectors, encoded.offsets, record.text)
+                yield tokens, pooled_of(record, encoded)
 
 
 def _ready(record: Record) -> Encoded:

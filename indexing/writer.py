@@ -20,7 +20,7 @@ from opensearch_multivector.errors import InputError, OsmvError
 from opensearch_multivector.indexing import target
 from opensearch_multivector.indexing.bulk import BulkSender
 from opensearch_multivector.indexing.checkpoints import Checkpoint, CheckpointStore
-from opensearch_multivector.indexing.choices import check_terms, default_sub_fields
+from opensearch_multivector.indexing.choices import check_pooled, check_terms, default_sub_fields
 from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
 from opensearch_multivector.indexing.document import DocumentMaker
 from opensearch_multivector.indexing.ledger import Mark
@@ -96,7 +96,8 @@ def index_documents(
 
     ``documents``: a BEIR folder, a JSONL (plain or gzip), Parquet, `.npz` or `.npy` file, ``"-"`` for JSON lines on
     standard input, or mappings. ``encoder`` None: they bring token vectors, in the layout's ``vectors_field`` or in the
-    file ``vectors``. Terms likewise come from ``term_encoder`` or in the layout's ``terms_field``. The index is made
+    file ``vectors``. Terms likewise come from ``term_encoder`` or in the layout's ``terms_field``, and a pooled vector
+    of any other model in ``pooled_field``, for ``Dense(dim=...)``. The index is made
     where it is absent (``shards``, ``replicas``). Bad documents are left out and written to ``dead_letters`` (default
     `INDEX.DOCS.dead.jsonl`, anew with each run). ``message`` gets sentences for people; ``stop``, once set, ends the
     run early and in order.
@@ -109,6 +110,7 @@ def index_documents(
     if sub_fields is None:
         sub_fields = default_sub_fields(bool(term_encoder or layout.terms_field))
     check_terms(sub_fields, term_encoder, layout)
+    check_pooled(sub_fields, layout)
     limits = limits or Limits()
     stop = stop or threading.Event()
     reader = open_reader(documents, layout, vectors)

@@ -58,11 +58,14 @@ class QueryEncoder:
         Raises InputError where there is no text, or none of its encoders.
         """
         ready = [EncodedQuery(text=query) if isinstance(query, str) else query for query in queries]
-        places = _incomplete(queries, ready, needs & {"vectors", "pooled"}, self._spec.vectors)
+        dense = self._spec.find(Dense)
+        pooled_too = dense is None or not dense.ready
+        made = {"vectors", "pooled"} if pooled_too else {"vectors"}
+        places = _incomplete(queries, ready, needs & made, self._spec.vectors)
         if places:
             encoded = self.encoder().encode(list(places.values()), "query")
             for i, vectors in zip(places, encoded, strict=True):
-                ready[i] = _with_vectors(ready[i], vectors)
+                ready[i] = _with_vectors(ready[i], vectors, pooled_too)
         places = _incomplete(queries, ready, needs & {"terms"}, self._spec.terms)
         if places:
             for i, terms in zip(places, self._terms(list(places.values())), strict=True):
@@ -95,11 +98,16 @@ class QueryEncoder:
         ]
 
     def _check_complete(self, query: EncodedQuery, needs: frozenset[str]) -> None:
+        dense = self._spec.find(Dense)
+        if "pooled" in needs and query.pooled is None and dense is not None and dense.ready:
+            raise InputError(
+                f"{self._spec.sub(Dense.name)} holds vectors that were brought ready-made, so none can be made of a "
+                "query text: search with an EncodedQuery whose pooled vector is of the same model"
+            )
         for need in sorted(needs):
             if getattr(query, need) is None:
                 raise InputError(f"the search needs the query's {need}, which the given EncodedQuery leaves out")
         spec = self._spec
-        dense = spec.find(Dense)
         pooled_dim = dense.dimension(spec) if dense else spec.encoder_dim
         for name, array, dim in (("vectors", query.vectors, spec.encoder_dim), ("pooled", query.pooled, pooled_dim)):
             if array is not None and name in needs and array.shape[-1] != dim:
@@ -123,9 +131,9 @@ def _incomplete(
     }
 
 
-def _with_vectors(query: EncodedQuery, encoded: Encoded) -> EncodedQuery:
-    """The query with the vectors that it leaves out."""
-    pooled = query.pooled if query.pooled is not None else encoded.pooled
+def _with_vectors(query: EncodedQuery, encoded: Encoded, pooled_too: bool) -> EncodedQuery:
+    """The query with the vectors that it leaves out; ``pooled_too``: the index's pooled ones are of the encoder."""
+    pooled = query.pooled if query.pooled is not None or not pooled_too else encoded.pooled
     if query.vectors is not None:
         return replace(query, pooled=pooled)
     return replace(query, vectors=encoded.vectors, offsets=encoded.offsets, pooled=pooled)

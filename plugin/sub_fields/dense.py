@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dense(SubField):
-    """``dim``: of vectors that are brought ready-made and differ from the token vectors'; 0: as the encoder's."""
+    """``dim``: of vectors that each document brings ready-made, of any model or API; 0: the encoder's own vectors."""
 
     name: ClassVar[str] = "dense"
 
@@ -24,6 +24,11 @@ class Dense(SubField):
     def __post_init__(self) -> None:
         if self.dim < 0:
             raise InputError(f"dim of sub-field 'dense' can't be negative, it is {self.dim}")
+
+    @property
+    def ready(self) -> bool:
+        """Whether the vectors are brought ready-made: then queries bring theirs, too."""
+        return self.dim > 0
 
     def dimension(self, spec: FieldSpec) -> int:
         """Of the stored vector."""
