@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import mmap
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from opensearch_multivector.encoding.encoders.tokens import BATCH_TOKENS, load_t
 from opensearch_multivector.errors import InputError
 
 HIDDEN_STATE = "last_hidden_state"
+# The output of a graph that `export` wrote: projected, not yet normalised.
+TOKEN_VECTORS = "token_vectors"
 # Beside an exported graph: the checkpoint's `Layout`, with all tokens as ids.
 EXPORT_SETTINGS = "osmv_encoder.json"
 EXPORT_FORMAT = 1
@@ -47,9 +50,11 @@ class OnnxEncoder:
         self._model, self._tokenizer_file = model, tokenizer
         self._session = _session(model)
         loaded = load_tokenizer_file(tokenizer)
-        exported = read_export(tokenizer.parent)
-        own = (exported or _foreign_layout(model, tokenizer.parent, loaded)).with_max_length(max_length)
+        self._export = _read_export(tokenizer.parent)
+        plain = self._export.layout if self._export else _foreign_layout(model, tokenizer.parent, loaded)
+        own = plain.with_max_length(max_length)
         self._layout = own.with_query_length(query_length)
+        self._unchanged = own == plain
         self._identity = own.identity()
         self._inputs = {node.name for node in self._session.get_inputs()}
         self._output, self.dim = _hidden_state(self._session, model)
@@ -60,7 +65,11 @@ class OnnxEncoder:
 
     @cached_property
     def fingerprint(self) -> str:
-        """See `Encoder.fingerprint`."""
+        """See `Encoder.fingerprint`; the checkpoint's own where an export is exact."""
+        if self._export and self._export.digest and self._unchanged:
+            with self._model.open("rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() == self._export.digest:
+                    return self._export.fingerprint
         return checkpoints.fingerprint(
             [self._model, *self._model.parent.glob(f"{self._model.name}[._]data")],
             {
@@ -84,14 +93,28 @@ class OnnxEncoder:
         return hidden
 
 
-def write_export(folder: Path, layout: Layout) -> None:
-    """Put beside an exported graph what decides its vectors; the projections are in the graph."""
-    settings = {"format": EXPORT_FORMAT} | asdict(replace(layout, chain=()))
+@dataclass(frozen=True, slots=True)
+class _Export:
+    """What `write_export` wrote. ``digest``: SHA-256 of a graph that gives the vectors of ``fingerprint``, or ""."""
+
+    layout: Layout
+    digest: str = ""
+    fingerprint: str = ""
+
+
+def write_export(folder: Path, layout: Layout, same: tuple[str, str] | None) -> None:
+    """Put beside an exported graph what decides its vectors; the projections are in the graph.
+
+    ``same``: SHA-256 of the graph, and the fingerprint of the encoder whose vectors it gives; None for an inexact one.
+    """
+    settings: dict[str, Any] = {"format": EXPORT_FORMAT} | asdict(replace(layout, chain=()))
+    if same:
+        settings["same"] = dict(zip(("digest", "fingerprint"), same, strict=True))
     (folder / EXPORT_SETTINGS).write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
 
 
-def read_export(folder: Path) -> Layout | None:
-    """What `write_export` wrote, or None. Raises InputError where it isn't readable by this release."""
+def _read_export(folder: Path) -> _Export | None:
+    """None where there is none. Raises InputError where it isn't readable by this release."""
     path = folder / EXPORT_SETTINGS
     settings = checkpoints.read_json(path)
     if not settings:
@@ -99,8 +122,9 @@ def read_export(folder: Path) -> Layout | None:
     try:
         if settings.pop("format") != EXPORT_FORMAT:
             raise ValueError("another format")
+        same = settings.pop("same", {})
         settings |= {kind: TextForm.from_dict(settings[kind]) for kind in ("query", "document")} | {"chain": ()}
-        return Layout(**settings)
+        return _Export(Layout(**settings), **same)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not what this release's osmv export writes ({error}): export again.") from error
 

@@ -86,19 +86,24 @@ class TransformerEncoder:
         self.name = name
         self.folder = folder
         checkpoints.weight_files(folder)
-        tokenizer = load_tokenizer(folder)
-        own = read_layout(folder, tokenizer).with_max_length(max_length)
+        self.tokenizer = load_tokenizer(folder)
+        own = read_layout(folder, self.tokenizer).with_max_length(max_length)
         # How far queries reach makes them no strangers to documents: it isn't in the fingerprint.
         self.layout = own.with_query_length(query_length)
         self._identity = own.identity()
-        self.model, self._device = load_model(folder, "AutoModel", device)
-        self.project, width = load_projection(self.layout.chain, self._device)
+        self.model, self.device = load_model(folder, "AutoModel", device)
+        self.project, width = load_projection(self.layout.chain, self.device)
         self.dim: int = width or self.model.config.hidden_size
         self.max_length = self.layout.document.max_length
-        self._tokenizers = self.layout.tokenizers(tokenizer)
+        self._tokenizers = self.layout.tokenizers(self.tokenizer)
         # Late interaction projects on the device; a pooled vector that is projected needs the hidden states here.
         after_pooling = self._project_array if self.layout.chain and not self.layout.late_interaction else None
         self._result = partial(encoded, pooling=self.layout.pooling, project=after_pooling)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Those of `TextTokenizer.pad`'s arrays that the model takes."""
+        return input_names(self.model)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -124,7 +129,7 @@ class TransformerEncoder:
     def _forward(self, inputs: dict[str, Any]) -> FloatArray:
         import torch
 
-        hidden = forward(self.model, inputs, self._device).last_hidden_state.float()
+        hidden = forward(self.model, inputs, self.device).last_hidden_state.float()
         if self.layout.late_interaction:
             with torch.inference_mode():
                 hidden = self.project(hidden)
@@ -135,15 +140,19 @@ class TransformerEncoder:
         import torch
 
         with torch.inference_mode():
-            projected: FloatArray = self.project(torch.from_numpy(hidden).to(self._device)).cpu().numpy()
+            projected: FloatArray = self.project(torch.from_numpy(hidden).to(self.device)).cpu().numpy()
         return projected
+
+
+def input_names(model: Any) -> tuple[str, ...]:
+    """Those of `TextTokenizer.pad`'s arrays that a transformers model takes."""
+    typed = getattr(model.config, "type_vocab_size", 0) >= 2
+    return ("input_ids", "attention_mask", "token_type_ids") if typed else ("input_ids", "attention_mask")
 
 
 def forward(model: Any, inputs: dict[str, Any], device: str) -> Any:
     """Run a transformers model on `pad`'s arrays, without gradients; the output's tensors are on ``device``."""
     import torch
 
-    if getattr(model.config, "type_vocab_size", 0) < 2:
-        inputs = {name: array for name, array in inputs.items() if name != "token_type_ids"}
     with torch.inference_mode():
-        return model(**{name: torch.from_numpy(array).to(device) for name, array in inputs.items()})
+        return model(**{name: torch.from_numpy(inputs[name]).to(device) for name in input_names(model)})
