@@ -29,11 +29,6 @@ DEFAULT_CODEC = INT8.name
 _BY_ID: dict[int, Codec] = {codec.codec_id: codec for codec in CODECS.values()}
 
 
-def needs_codebook(name: str) -> bool:
-    """Whether that codec writes and reads with a codebook."""
-    return isinstance(codec_named(name), ResidualCodec)
-
-
 def codec_named(name: str, codebook: Codebook | None = None) -> Codec:
     """The codec of that name, with the codebook where it works with one. Raises InputError naming those there are."""
     try:
