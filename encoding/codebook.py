@@ -5,9 +5,9 @@ are the terms of the `codes` first stage; the residual x - c is what the `residu
 one of 2**nbits buckets between the ``cutoffs`` and back to the bucket's ``weight``: quantiles of the residuals'
 components, over all dimensions (Santhanam et al. 2022, "ColBERTv2", section 3.3).
 
-Centroids are kept in half precision: on SciFact's token vectors (384 dimensions, 1,024 centroids) 99.96 % of tokens have
-the same centroid as with float32, and half the bytes travel. The ``id`` is a hash of all that is stored, so what was
-written with one codebook is never read with another.
+Centroids are kept in half precision: on SciFact's token vectors (384 dimensions, 1,024 centroids) 99.96 % of tokens
+have the same centroid as with float32, and half the bytes travel. The ``id`` is a hash of all that is stored, so what
+was written with one codebook is never read with another.
 """
 
 from __future__ import annotations
