@@ -86,6 +86,9 @@ def index(
     reduce: Annotated[
         str | None, typer.Option(help="Fewer vectors or dimensions, e.g. pool:factor=2; several joined by |.")
     ] = None,
+    training_queries: Annotated[
+        Path | None, typer.Option(help="Queries that --reduce leanvec learns from: one a line, or JSON lines.")
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Texts encoded together.")] = 64,
     max_record_mb: Annotated[float, typer.Option(min=0.001, help="Largest record taken, in MB.")] = 5.0,
     dead_letters: Annotated[
@@ -96,7 +99,7 @@ def index(
 ) -> None:
     """Encode documents and index them; resumable, also after kill -9."""
     from opensearch_multivector.cli.bars import Bars
-    from opensearch_multivector.indexing import Layout, Limits, choose, index_documents
+    from opensearch_multivector.indexing import Layout, Limits, choose, index_documents, read_queries
 
     client = cluster.connect()
     layout = Layout(
@@ -137,6 +140,7 @@ def index(
             replicas=replicas,
             sub_fields=chosen.sub_fields,
             reduce=chosen.reduce,
+            training_queries=read_queries(training_queries) if training_queries else (),
             dead_letters=dead_letters,
             restart=restart,
             limits=Limits(batch=batch),

@@ -3,6 +3,7 @@
 from opensearch_multivector.indexing.choices import Choices, choose
 from opensearch_multivector.indexing.records import Layout
 from opensearch_multivector.indexing.run import Limits, Progress
+from opensearch_multivector.indexing.training_queries import read_queries
 from opensearch_multivector.indexing.writer import IndexSummary, index_documents
 
-__all__ = ["Choices", "IndexSummary", "Layout", "Limits", "Progress", "choose", "index_documents"]
+__all__ = ["Choices", "IndexSummary", "Layout", "Limits", "Progress", "choose", "index_documents", "read_queries"]

@@ -7,7 +7,7 @@ a function in `TRAINERS`, and the kind in the `artifact` of the sub-field that c
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -38,11 +38,13 @@ def trained(
     entries: Iterator[Entry],
     encoder: Encoder | None,
     *,
+    queries: Sequence[str] = (),
     message: Callable[[str], None],
     stop: threading.Event,
 ) -> tuple[FieldSpec, Iterator[Entry]]:
     """The description with every artifact that it needs trained, stored in the cluster and loaded; entries to index.
 
+    ``queries``: examples of them, for reductions that learn from queries.
     Raises Stopped once ``stop`` is set, InputError where there is nothing to learn from, ClusterError.
     """
     reducer = Reducer(parse_reductions(spec.reduce))
@@ -64,8 +66,11 @@ def trained(
         progress=telling("encoding a sample"),
     )
     if reducer.needs_training:
-        message(f"training the reductions {spec.reduce} on {len(sample.tokens):,} documents")
-        spec = _stored(client, spec, "projection", reducer.train(sample.tokens), {"reduce": spec.reduce})
+        message(f"training the reductions {spec.reduce} on {len(sample.tokens):,} documents, {len(queries):,} queries")
+        examples = [encoded.vectors for encoded in encoder.encode(queries, "query")] if encoder and queries else []
+        arrays = reducer.train(sample.tokens, examples)
+        info = {"reduce": spec.reduce, "sampled_documents": len(sample.tokens), "sampled_queries": len(examples)}
+        spec = _stored(client, spec, "projection", arrays, info)
         reducer = Reducer(parse_reductions(spec.reduce), spec.state["projection"])
     sample = replace(sample, tokens=[reducer.document(tokens) for tokens in sample.tokens])
     for kind in kinds:

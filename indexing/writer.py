@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.codecs import DEFAULT_CODEC, codec_named
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
-from opensearch_multivector.encoding.reductions import Reducer, parse_reductions
+from opensearch_multivector.encoding.reductions import Reducer, described, parse_reductions
 from opensearch_multivector.errors import InputError, OsmvError
 from opensearch_multivector.indexing import target
 from opensearch_multivector.indexing.bulk import BulkSender
@@ -81,6 +81,7 @@ def index_documents(
     replicas: int = 0,
     sub_fields: Sequence[SubField] | None = None,
     reduce: str = "",
+    training_queries: Sequence[str] = (),
     dead_letters: Path | None = None,
     restart: bool = False,
     limits: Limits | None = None,
@@ -92,7 +93,7 @@ def index_documents(
 
     ``sub_fields``: what is stored beside the token vectors (default: the pooled vector, and SLIM's terms with a
     ``term_encoder``); ``reduce``: reductions that token vectors go through first, such as ``"pool:factor=2"``. What of
-    these needs training is trained on a sample before the first document goes in.
+    these needs training is trained on a sample before the first document goes in, and on ``training_queries``.
 
     ``documents``: a BEIR folder, a JSONL (plain or gzip), Parquet, `.npz` or `.npy` file, ``"-"`` for JSON lines on
     standard input, or mappings. ``encoder`` None: they bring token vectors, in the layout's ``vectors_field`` or in the
@@ -118,7 +119,7 @@ def index_documents(
         raise InputError("these documents bring their token vectors: index them without an encoder")
     found = target.existing_spec(client, index, field)
     entries = reader.entries()
-    reducer = Reducer(parse_reductions(reduce))
+    reducer = _reducer(reduce, encoder, training_queries, new=found is None)
     dim = encoder.dim if encoder else found.encoder_dim if found else None
     if dim is None:
         dim, entries = _look_ahead(reader, entries)
@@ -130,7 +131,7 @@ def index_documents(
         terms=_terms_ref(term_encoder, layout),
         text_fields=layout.text_fields,
         sub_fields=tuple(sub_fields),
-        reduce=reduce,
+        reduce=described(parse_reductions(reduce)),
         encoder_dim=dim,
     )
     if found:
@@ -138,7 +139,9 @@ def index_documents(
         target.check_match(index, spec, found)
     else:
         try:
-            spec, entries = trained(client, spec, reader, entries, encoder, message=message, stop=stop)
+            spec, entries = trained(
+                client, spec, reader, entries, encoder, queries=training_queries, message=message, stop=stop
+            )
         except Stopped:
             return IndexSummary(index, reader.name, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0, None, interrupted=True)
         target.make_index(client, index, spec, shards=shards, replicas=replicas)
@@ -194,6 +197,23 @@ def index_documents(
         rejections=tuple(run.rejections),
         interrupted=not finished,
     )
+
+
+def _reducer(reduce: str, encoder: Encoder | None, training_queries: Sequence[str], *, new: bool) -> Reducer:
+    """The reductions. Raises InputError where they can't work with what there is."""
+    reducer = Reducer(parse_reductions(reduce))
+    if reducer.needs_text and encoder is None:
+        raise InputError(
+            f"--reduce {reduce} works on the words of texts, and these documents bring vectors without their places in "
+            "the text: use another reduction, or let an encoder make the vectors"
+        )
+    if training_queries and encoder is None:
+        raise InputError("training queries are texts: they need an encoder, and these documents bring their vectors")
+    if new and reducer.needs_queries and not training_queries:
+        raise InputError(
+            f"--reduce {reduce} learns from queries: name a file with some in --training-queries (pca learns without)"
+        )
+    return reducer
 
 
 def _terms_ref(term_encoder: TermEncoder | None, layout: Layout) -> EncoderRef | None:

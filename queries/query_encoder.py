@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
+import numpy as np
+
 from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
-from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, TermEncoder
-from opensearch_multivector.encoding.reductions import Reducer, parse_reductions
+from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, IntArray, Kind, TermEncoder
+from opensearch_multivector.encoding.reductions import DocumentTokens, Reducer, parse_reductions
 from opensearch_multivector.encoding.sparsify import fused_terms, upper_bound_terms
 from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
@@ -50,7 +52,17 @@ class QueryEncoder:
 
     def spans(self) -> TokenSpans | None:
         """What finds token spans for `explain`, or None where the vectors came without an encoder."""
-        return None if self._spec.vectors.name == READY_VECTORS else self.encoder().offsets
+        if self._spec.vectors.name == READY_VECTORS:
+            return None
+        return self.encoder().offsets if self._reducer.keeps_tokens else self._reduced_spans
+
+    def _reduced_spans(self, text: str, kind: Kind) -> IntArray:
+        """Where the stored vectors of a document have come to lie can only be found by encoding it once more."""
+        if kind == "query":
+            return self.encoder().offsets(text, kind)
+        (encoded,) = self.encoder().encode([text], kind)
+        reduced = self._reducer.document(DocumentTokens(encoded.vectors, encoded.offsets, text))
+        return reduced.offsets if reduced.offsets is not None else np.empty((0, 2), np.int32)
 
     def encode(self, queries: Sequence[str | EncodedQuery], needs: frozenset[str]) -> list[EncodedQuery]:
         """Complete the queries with what ``needs`` names and they leave out, from their texts.

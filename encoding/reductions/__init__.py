@@ -5,7 +5,7 @@ To add one: write its file and add it to `REDUCTIONS`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from opensearch_multivector.encoding.reductions.base import DocumentTokens, Reduction, State
 from opensearch_multivector.encoding.reductions.chain import Reducer
@@ -20,9 +20,9 @@ from opensearch_multivector.encoding.reductions.pool import Pool
 from opensearch_multivector.encoding.reductions.prune import Prune
 from opensearch_multivector.encoding.reductions.stopwords import Stopwords
 from opensearch_multivector.encoding.reductions.words import Words
-from opensearch_multivector.expressions import build
+from opensearch_multivector.expressions import build, parameters
 
-__all__ = ["REDUCTIONS", "DocumentTokens", "Reducer", "Reduction", "State", "parse_reductions"]
+__all__ = ["REDUCTIONS", "DocumentTokens", "Reducer", "Reduction", "State", "described", "parse_reductions"]
 
 REDUCTIONS: Mapping[str, type[Reduction]] = {
     cls.name: cls for cls in (Pool, Count, KMeans, Words, Stopwords, First, Prune, Fft, Cut, Pca, LeanVec)
@@ -32,3 +32,11 @@ REDUCTIONS: Mapping[str, type[Reduction]] = {
 def parse_reductions(expression: str) -> tuple[Reduction, ...]:
     """``"pool:factor=2|cut:dim=64"`` to reductions, in order; "": none. Raises InputError."""
     return tuple(build(part, REDUCTIONS, "reduction") for part in expression.split("|")) if expression.strip() else ()
+
+
+def described(reductions: Sequence[Reduction]) -> str:
+    """The expression of these reductions with every parameter, since a later release may have other defaults."""
+    return "|".join(
+        f"{each.name}:{','.join(f'{key}={getattr(each, key)}' for key in parameters(type(each)))}"
+        for each in reductions
+    )

@@ -30,8 +30,9 @@ class DocumentTokens:
 class Reduction(ABC):
     """A frozen dataclass of parameters.
 
-    ``needs_training``: it works with arrays that `train` learns. ``needs_text``: documents must bring text and offsets.
-    What only lessens the tokens leaves queries and the dimension alone.
+    ``needs_training``: it works with arrays that `train` learns, ``needs_queries``: from queries too. ``needs_text``:
+    documents must bring text and offsets. ``keeps_tokens``: it only changes dimensions, each token stays where it was;
+    the others leave dimensions and queries alone.
 
     Every reduction keeps lengths: where the vectors that it gets have norm 1, so have those that it gives. (Vectors of
     zeros stay, and vectors that cancel each other out become such.)
@@ -41,7 +42,9 @@ class Reduction(ABC):
 
     name: ClassVar[str]
     needs_training: ClassVar[bool] = False
+    needs_queries: ClassVar[bool] = False
     needs_text: ClassVar[bool] = False
+    keeps_tokens: ClassVar[bool] = False
 
     @abstractmethod
     def document(self, tokens: DocumentTokens, state: State) -> DocumentTokens:
@@ -59,7 +62,10 @@ class Reduction(ABC):
         return dim
 
     def train(self, documents: Sequence[FloatArray], queries: Sequence[FloatArray]) -> State:
-        """Learn from token vectors of a sample of documents, and of queries where there are any."""
+        """Learn from token vectors of a sample of documents, and of queries where there are any.
+
+        Raises InputError where there is not what it learns from.
+        """
         return {}
 
 

@@ -21,6 +21,21 @@ class Reducer:
         """Whether any of them learns from a sample."""
         return any(reduction.needs_training for reduction in self._reductions)
 
+    @property
+    def needs_queries(self) -> bool:
+        """Whether any of them learns from queries, too."""
+        return any(reduction.needs_queries for reduction in self._reductions)
+
+    @property
+    def needs_text(self) -> bool:
+        """Whether documents must bring their text and their tokens' spans in it."""
+        return any(reduction.needs_text for reduction in self._reductions)
+
+    @property
+    def keeps_tokens(self) -> bool:
+        """Whether a document has as many vectors after all of them as before, each for the same token."""
+        return all(reduction.keeps_tokens for reduction in self._reductions)
+
     def document(self, tokens: DocumentTokens) -> DocumentTokens:
         """A document's tokens, reduced. Raises MismatchError where something has not been trained."""
         for reduction, state in self._steps():

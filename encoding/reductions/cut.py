@@ -19,6 +19,7 @@ class Cut(Reduction):
     """Keeps the first ``dim`` dimensions, of documents and queries, and makes each vector as long as it was."""
 
     name: ClassVar[str] = "cut"
+    keeps_tokens: ClassVar[bool] = True
 
     dim: int = 64
 

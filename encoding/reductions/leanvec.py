@@ -31,6 +31,8 @@ class LeanVec(Reduction):
 
     name: ClassVar[str] = "leanvec"
     needs_training: ClassVar[bool] = True
+    needs_queries: ClassVar[bool] = True
+    keeps_tokens: ClassVar[bool] = True
 
     dim: int = 128
 

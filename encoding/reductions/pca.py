@@ -27,6 +27,7 @@ class Pca(Reduction):
 
     name: ClassVar[str] = "pca"
     needs_training: ClassVar[bool] = True
+    keeps_tokens: ClassVar[bool] = True
 
     dim: int = 128
 

@@ -14,6 +14,7 @@ from opensearch_multivector.encoding.reductions import (
     DocumentTokens,
     Reducer,
     Reduction,
+    described,
     parse_reductions,
 )
 from opensearch_multivector.encoding.reductions.merging import merged
@@ -79,6 +80,14 @@ def test_the_contract(expression: str, count: int, length: float) -> None:
     again = reducer.document(given_)
     assert (again.vectors == made.vectors).all()
     assert (again.offsets == made.offsets).all()
+
+
+@pytest.mark.parametrize("expression", EXPRESSIONS)
+def test_what_keeps_tokens_says_so_and_a_description_builds_the_same(expression: str) -> None:
+    reducer, reductions = ready(expression), parse_reductions(expression)
+    assert (len(reducer.document(document(3, 29)).vectors) == 29) == reducer.keeps_tokens
+    assert parse_reductions(described(reductions)) == reductions
+    assert described(parse_reductions(described(reductions))) == described(reductions)
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
@@ -168,7 +177,7 @@ def test_a_chain_applies_one_after_the_other_and_trains_on_what_comes_before() -
         Reducer(parse_reductions("cut:dim=3|pca:dim=4")).out_dim(DIM)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 500), st.lists(st.integers(0, 5), min_size=1, max_size=30))
 def test_merging_gives_normalised_means_in_the_order_of_first_tokens(seed: int, groups: list[int]) -> None:
     tokens = document(seed, len(groups))
@@ -178,7 +187,7 @@ def test_merging_gives_normalised_means_in_the_order_of_first_tokens(seed: int, 
         np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), atol=1e-5)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 500), st.lists(st.integers(0, 3), min_size=1, max_size=30))
 def test_a_merged_span_holds_the_most_central_token_and_only_neighbours_of_its_group(
     seed: int, groups: list[int]
@@ -199,6 +208,10 @@ def test_a_merged_span_holds_the_most_central_token_and_only_neighbours_of_its_g
         while high + 1 in members:
             high += 1
         assert (start, end) == (tokens.offsets[low, 0], tokens.offsets[high, 1])
+
+
+def test_a_description_names_every_parameter() -> None:
+    assert described(parse_reductions("pool|cut:dim=8")) == "pool:factor=2,protect=0|cut:dim=8"
 
 
 def test_vectors_that_cancel_out_become_zeros_and_nothing_worse() -> None:

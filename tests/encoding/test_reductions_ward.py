@@ -38,14 +38,14 @@ def textbook(vectors: np.ndarray, count: int) -> Partition:
     return set(left)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10_000), st.integers(1, 24), st.integers(1, 24))
 def test_the_partition_is_the_textbooks(seed: int, tokens: int, count: int) -> None:
     vectors = unit(seed, tokens)
     assert partition(clusters(vectors, count)) == textbook(vectors, count)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 10_000), st.integers(2, 60), st.integers(1, 6))
 def test_the_order_of_tokens_makes_no_difference(seed: int, tokens: int, factor: int) -> None:
     vectors = unit(seed, tokens)
@@ -59,7 +59,7 @@ def test_the_order_of_tokens_makes_no_difference(seed: int, tokens: int, factor:
     np.testing.assert_allclose(one, other[nearest], atol=1e-5)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 500), st.integers(1, 30))
 def test_factor_one_is_the_identity(seed: int, tokens: int) -> None:
     vectors = unit(seed, tokens)
@@ -67,7 +67,7 @@ def test_factor_one_is_the_identity(seed: int, tokens: int) -> None:
     np.testing.assert_allclose(made.vectors, vectors, atol=1e-6)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=40)
 @given(st.integers(0, 500), st.integers(1, 40), st.integers(1, 12))
 def test_equal_tokens_and_circles_of_equal_costs_end(seed: int, tokens: int, count: int) -> None:
     corners = np.eye(4, dtype=np.float32)[np.random.default_rng(seed).integers(0, 4, tokens)]
