@@ -63,9 +63,8 @@ def reduced(reducer: Reducer, encoder: Encoder) -> dict[str, DocumentTokens]:
 def test_every_reduction_is_stored_searched_and_explained(
     client: OpenSearch, index_name: str, encoder: Encoder, name: str
 ) -> None:
-    reduce = (
-        f"{name}:dim=40" if name in ("cut", "pca", "leanvec") else f"{name}:vectors=12" if name == "count" else name
-    )
+    parameters = {"cut": "dim=40", "pca": "dim=40", "leanvec": "dim=40", "count": "vectors=12"}
+    reduce = f"{name}:{parameters.get(name, '')}"
     options: dict[str, Any] = {"encoder": encoder, "codec": "f32", "reduce": reduce, "training_queries": QUESTIONS}
     load(client, index_name, texts(*TEXTS), **options)
     reducer = reducer_of(client, index_name)
