@@ -122,7 +122,8 @@ def test_any_cut_is_noticed(name: str) -> None:
 def test_a_well_sealed_blob_of_the_wrong_size_is_refused(name: str) -> None:
     codec = codec_named(name, tiny_codebook(4))
     payload = codec.encode(np.ones((3, 4), np.float32))
-    for count, dim, stored in [(1000, 4, payload), (3, 4, payload[:-1]), (3, 4, payload + b"\0"), (3, 0, payload)]:
+    flat = payload[: codec.payload_size(3, 0)]
+    for count, dim, stored in [(1000, 4, payload), (3, 4, payload[:-1]), (3, 4, payload + b"\0"), (3, 0, flat)]:
         with pytest.raises(BlobError, match="inconsistent"):
             decoded(seal(codec.codec_id, count, dim, stored), 4)
 
