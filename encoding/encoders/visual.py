@@ -69,7 +69,7 @@ class VisualEncoder:
     def offsets(self, text: str, kind: Kind) -> IntArray:
         """See `Encoder.offsets`."""
         inputs = self._processor(text=[text], return_offsets_mapping=True)
-        offsets = np.array(inputs["offset_mapping"], dtype=np.int32).reshape(-1, 2) - len(self._query_prefix)
+        offsets = np.asarray(inputs["offset_mapping"]).reshape(-1, 2) - len(self._query_prefix)
         outside = (offsets[:, 1] <= 0) | (offsets[:, 0] >= len(text))
         return np.where(outside[:, None], 0, offsets.clip(0, len(text))).astype(np.int32)
 
