@@ -196,7 +196,9 @@ def _candidates(
     for stage, response in zip(first.stages, responses, strict=True):
         found = response["hits"]["hits"]
         scored = zip(map(key_of, found), stage.scores(spec, query, found), strict=True)
-        ranking = [(key, score) for key, score in scored if score >= stage.min_score]
+        # OpenSearch has cut by its own scores, which a rescore may have changed since.
+        cut = -inf if stage.scored_by_engine() else stage.min_score
+        ranking = [(key, score) for key, score in scored if score >= cut]
         ranking.sort(key=lambda item: -item[1])
         rankings.append(ranking[:window_size])
         hits |= {key_of(hit): hit for hit in found}
