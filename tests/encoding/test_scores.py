@@ -107,6 +107,13 @@ def test_equal_sets_cost_nothing_and_opposite_ones_the_most() -> None:
     assert optimal_transport(-np.ones((3, 2), np.float32), [3])[0] == pytest.approx(-2)
 
 
+def test_padding_weighs_nothing_however_sharp_the_plan() -> None:
+    similarities, query, documents = collection(9, [1, 6], 5)
+    scores = optimal_transport(similarities, [1, 6], epsilon=2e-4, iterations=50)
+    exact = [exact_transport(query, document) for document in documents]
+    np.testing.assert_allclose(scores, exact, atol=0.02)
+
+
 def test_long_and_short_documents_share_no_padding() -> None:
     """Blocks of one document at least, however long it is."""
     counts = [1, 3000, 2, 0, 2000]
