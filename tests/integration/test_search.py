@@ -214,7 +214,8 @@ class TestChanges:
         client.index(index=index_name, id="new", body=small.body("new"), params=refresh)
         for name, ranking in rankings().items():
             assert ranking[0] != "new", name
-            if not NEAREST & set(name.split("/")[0].split("+")):
+            # `codes` asks for 37 of the 40 centroids, on two of which the opposite vectors happen to fall.
+            if not (NEAREST | {"codes"}) & set(name.split("/")[0].split("+")):
                 assert "new" not in ranking, name
 
         client.delete(index=index_name, id="new", params=refresh)
