@@ -90,8 +90,8 @@ class Codebook:
             tokens_per_document=float(arrays["tokens_per_document"][0]),
         )
 
-    def assign(self, vectors: FloatArray) -> IntArray:
-        """Id of each vector's nearest centroid, of equals the lowest: (n, dim) float32 -> (n,) int32.
+    def assign(self, vectors: NDArray[np.floating[Any]]) -> IntArray:
+        """Id of each vector's nearest centroid, of equals the lowest: (n, dim) floats -> (n,) int32.
 
         Works in blocks: memory does not grow with n. Raises MismatchError on another dimension.
         """
@@ -119,7 +119,7 @@ class Codebook:
             scores[rows] = np.take_along_axis(values, order, axis=1)
         return ids, scores
 
-    def _similarities(self, vectors: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+    def _similarities(self, vectors: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, FloatArray]]:
         if vectors.shape[1] != self.dim:
             raise MismatchError(
                 f"the vectors have {vectors.shape[1]} dimensions, codebook {self.id} has {self.dim}: "
@@ -127,5 +127,5 @@ class Codebook:
             )
         for rows in blocks(len(vectors), self.size):
             with one_thread():
-                similarities: FloatArray = vectors[rows] @ self.centroids.T
+                similarities: FloatArray = vectors[rows].astype(np.float32, copy=False) @ self.centroids.T
             yield rows, similarities

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +17,15 @@ from opensearch_multivector.errors import InputError
 
 LEAST_SIZE, GREATEST_SIZE = 16, 1 << 18
 
-# Sampled tokens a centroid needs: fewer and it is rather a token than the mean of some.
-TOKENS_A_CENTROID = 16
+# Sampled tokens a centroid needs, else it is rather a token than the mean of some. On SciFact, 8,192 centroids find
+# .987 of exact MaxSim's top 10 among 100 candidates with 40 sampled tokens each, .980 with 21.
+TOKENS_A_CENTROID = 32
 
 # Of the sample: what is kept out of training, and the most that quantiles are taken of.
 _HELD_OUT, _MOST_HELD_OUT = 20, 1 << 15
+
+# How far from 1 the norm of a unit vector may be that was rounded to half precision.
+_UNIT = 2e-3
 
 
 def codebook_size(token_count: int, sample_count: int | None = None) -> int:
@@ -36,15 +41,15 @@ def codebook_size(token_count: int, sample_count: int | None = None) -> int:
 
 
 def train_codebook(
-    sample: FloatArray,
+    sample: NDArray[np.floating[Any]],
     size: int,
     *,
     tokens_per_document: float = 1.0,
     seed: int = 0,
-    iterations: int = 8,
+    iterations: int = 5,
     progress: Callable[[int, int], None] | None = None,
 ) -> Codebook:
-    """Codebook of at most ``size`` centroids from ``sample``: (n, dim) float32 token vectors.
+    """Codebook of at most ``size`` centroids from ``sample``: (n, dim) token vectors, float32 or float16.
 
     ``tokens_per_document``: how many of them a document of the sample has on average. The sample's last twentieth is
     held out: for its figures to hold for documents to come, let the documents of the sample be in random order. The
@@ -74,11 +79,11 @@ def _quantiles(values: FloatArray, at: NDArray[np.float64]) -> FloatArray:
     return np.quantile(values, at).astype(np.float32)
 
 
-def _directions(sample: FloatArray) -> FloatArray:
+def _directions(sample: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
     """Rows of norm 1, without those of zeros; the sample itself where it is so already, since it may be large."""
-    norms = np.linalg.norm(sample, axis=1)
+    norms = np.sqrt(np.einsum("ij,ij->i", sample, sample, dtype=np.float32, casting="same_kind"))
     if not norms.any():
         raise InputError(f"a codebook can't be trained on {len(sample)} vectors that are all zero")
-    if np.abs(norms - 1).max() < 1e-3:
+    if np.abs(norms - 1).max() < _UNIT:
         return sample
-    return unit_rows(sample[norms > 0])
+    return unit_rows(sample[norms > 0].astype(np.float32, copy=False))

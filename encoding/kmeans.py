@@ -11,8 +11,10 @@ All the time goes into one matrix product a block, which BLAS spreads over the c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opensearch_multivector.encoding.encoders.base import FloatArray, IntArray
 from opensearch_multivector.errors import InputError
@@ -22,7 +24,7 @@ BLOCK_SIMILARITIES = 1 << 23
 
 
 def kmeans(
-    sample: FloatArray,
+    sample: NDArray[np.floating[Any]],
     size: int,
     *,
     seed: int = 0,
@@ -30,7 +32,9 @@ def kmeans(
     spherical: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> FloatArray:
-    """Centroids of ``sample``: (n, dim) float32 -> (at most size, dim) float32, the same for the same arguments.
+    """Centroids of ``sample``: (n, dim) floats -> (at most size, dim) float32, the same for the same arguments.
+
+    A sample in half precision is widened block by block, so that a large one takes no more memory than it has.
 
     A centroid that no vector belongs to in the end is left out, so there are fewer than ``size`` where the sample has
     fewer different vectors. ``spherical`` expects rows of norm 1 and gives such. ``progress(done, total)`` is told of
@@ -59,7 +63,7 @@ def kmeans(
     return centroids[filled]
 
 
-def _gather(sample: FloatArray, centroids: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
+def _gather(sample: NDArray[np.floating[Any]], centroids: FloatArray) -> tuple[FloatArray, IntArray, FloatArray]:
     """Per centroid the sum (size, dim) and number (size,) of its vectors; per vector its affinity (n,) to its own."""
     sums = np.zeros_like(centroids)
     counts = np.zeros(len(centroids), np.int32)
@@ -70,16 +74,16 @@ def _gather(sample: FloatArray, centroids: FloatArray) -> tuple[FloatArray, IntA
         # Vectors of one centroid side by side, so that one pass over the block adds them up.
         order = np.argsort(ids, kind="stable")
         distinct, starts, members = np.unique(ids[order], return_index=True, return_counts=True)
-        sums[distinct] += np.add.reduceat(sample[rows][order], starts, axis=0)
+        sums[distinct] += np.add.reduceat(sample[rows][order], starts, axis=0, dtype=np.float32)
         counts[distinct] += members.astype(np.int32)
     return sums, counts, affinity
 
 
-def affinity_blocks(vectors: FloatArray, centroids: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
+def affinity_blocks(vectors: NDArray[np.floating[Any]], centroids: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
     """(rows, c . x - |c|**2 / 2 for these rows and every centroid), block by block."""
     half_norms = np.einsum("ij,ij->i", centroids, centroids) / 2
     for rows in blocks(len(vectors), len(centroids)):
-        affinities: FloatArray = vectors[rows] @ centroids.T
+        affinities: FloatArray = vectors[rows].astype(np.float32, copy=False) @ centroids.T
         affinities -= half_norms
         yield rows, affinities
 

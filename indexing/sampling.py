@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 import numpy as np
+from numpy.typing import NDArray
 
 from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, FloatArray
 from opensearch_multivector.encoding.reductions import DocumentTokens
@@ -15,9 +16,10 @@ from opensearch_multivector.indexing.document import pooled_of
 from opensearch_multivector.indexing.readers import Entry, Reader
 from opensearch_multivector.indexing.records import Record, RejectedError
 
-# Bounds of time and of memory: about so many documents, or token vectors of so many numbers (256 MB).
+# Bounds of time and of memory: about so many documents, or token vectors of so many numbers (512 MB, and half as much
+# again where they are put together).
 MAX_DOCUMENTS = 2_000
-MAX_FLOATS = 1 << 26
+MAX_FLOATS = 1 << 27
 
 _BATCH = 32
 
@@ -35,9 +37,13 @@ class Sample:
     documents: int | None
 
     @property
-    def vectors(self) -> FloatArray:
-        """All token vectors, document after document: (n_tokens, dim) float32."""
-        return np.concatenate([tokens.vectors for tokens in self.tokens])
+    def vectors(self) -> NDArray[np.float16]:
+        """All token vectors, document after document: (n_tokens, dim), in half precision to spare memory."""
+        ends = np.cumsum([len(tokens.vectors) for tokens in self.tokens])
+        vectors = np.empty((ends[-1], self.tokens[0].vectors.shape[1]), np.float16)
+        for end, tokens in zip(ends, self.tokens, strict=True):
+            vectors[end - len(tokens.vectors) : end] = tokens.vectors
+        return vectors
 
     @property
     def token_count(self) -> int | None:
