@@ -42,14 +42,13 @@ WIDENING: list[dict[str, Any]] = [
 class Changing(Transport):
     """After the first search it gives the best document to another tenant."""
 
-    victim: tuple[str, str] | None = None
+    victim: tuple[str, str, dict[str, Any]] | None = None
 
     def perform_request(self, method: str, url: str, *args: Any, **options: Any) -> Any:
         answer = super().perform_request(method, url, *args, **options)
         if url.endswith(("/_search", "/_msearch")) and self.victim is not None:
-            (index, doc_id), self.victim = self.victim, None
-            body = {"doc": {"group": "even"}}
-            super().perform_request("POST", f"/{index}/_update/{doc_id}", params={"refresh": "true"}, body=body)
+            (index, doc_id, body), self.victim = self.victim, None
+            super().perform_request("PUT", f"/{index}/_doc/{doc_id}", params={"refresh": "true"}, body=body)
         return answer
 
 
@@ -109,12 +108,13 @@ def test_what_is_no_clause_is_refused(clause: Any, client: OpenSearch, small: Sm
 def test_a_document_that_changes_its_tenant_between_rounds_is_gone(
     rerank: str, client: OpenSearch, node_url: str, index_name: str
 ) -> None:
-    make_index(client, index_name, count=20, shards=1)
+    small = make_index(client, index_name, count=20, shards=1)
     options = {"first_stage": "bm25+dense", "rerank": rerank, "fusion": "client", "size": 10}
     before = Searcher(client, index_name, tenant=TENANT).search(QUERY, **options).hits
     with OpenSearch(node_url, transport_class=Changing) as changing:
         searcher = Searcher(changing, index_name, tenant=TENANT)
-        changing.transport.victim = (index_name, before[0].doc_id)
+        body = small.body(before[0].doc_id) | {"group": "even"}
+        changing.transport.victim = (index_name, before[0].doc_id, body)
         after = searcher.search(QUERY, **options).hits
     assert before[0].doc_id not in [hit.doc_id for hit in after]
     assert {hit.source["group"] for hit in after} == {"odd"}
