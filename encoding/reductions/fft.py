@@ -2,7 +2,7 @@
 
 The sequence of a document's n vectors is taken apart into n cosines (DCT-II), the first m are kept, and m vectors are
 made of them: the transform, truncation and inverse that the Fourier Transformer puts between layers (He et al. 2023,
-"Fourier Transformer: Fast long range modeling by removing sequence redundancy with FFT operator", section 3.2).
+"Fourier Transformer: Fast long range modeling by removing sequence redundancy with FFT operator", section 3).
 Cosines, since the Fourier transform proper would join the document's end to its beginning.
 """
 

@@ -1,11 +1,12 @@
 """Query-aware projection: as `pca`, for queries that are distributed otherwise than documents (Tepper et al. 2024,
-"LeanVec: Searching vectors faster by making them fit", section 2.2: LeanVec-OOD).
+"LeanVec: Searching vectors faster by making them fit", section 2: LeanVec-OOD).
 
 Two matrices of ``dim`` columns, B for documents and A for queries, make E[(q . x - A'q . B'x)**2] as small as can be,
-B's columns orthonormal. LeanVec wants A's orthonormal too and searches by Frank-Wolfe or eigenvectors; without that the
-best pair is known (Tepper & Willke 2024, "GleanVec: Accelerating vector search with minimalist nonlinear dimensionality
-reduction": LeanVec-Sphering). With W = E[q q']**(1/2) and P the first eigenvectors of W E[x x'] W it is W^-1 P and W P,
-and any matrix that goes from the one to the other, here the R of W P = B R, leaves products alone.
+B's columns orthonormal. LeanVec wants A's orthonormal too and searches by Frank-Wolfe or eigenvectors; without that
+the best pair is known (Tepper & Willke 2024, "GleanVec: Accelerating vector search with minimalist nonlinear
+dimensionality reduction": LeanVec-Sphering). With W = E[q q']**(1/2) and P the first eigenvectors of W E[x x'] W it is
+W^-1 P and W P, and a matrix between the two, here the R of W P = B R, leaves products alone. Then vectors get back the
+length that they had, as in `pca`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Documents and queries are projected on the first eigenvectors V of the tokens' second moments E[x x']. Not centred,
 since inner products are to stay: of all projections it changes x . y least for x and y distributed alike, and not at
 all where all vectors lie in the subspace (Tepper et al. 2024, "LeanVec: Searching vectors faster by making them fit",
-section 2.1: LeanVec-ID). What a vector loses in length it gets back, so that products are cosines in the subspace.
+section 2: LeanVec-ID). What a vector loses in length it gets back, so that products are cosines in the subspace.
 """
 
 from __future__ import annotations

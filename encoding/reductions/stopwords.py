@@ -1,7 +1,7 @@
 """Tokens that say little are left out: stop words and punctuation.
 
 ColBERT leaves out documents' punctuation (Khattab & Zaharia 2020, section 3.2); ColBERTer learns with the encoder which
-words a document can do without (Hofstätter et al. 2022, section 3.3). A list of function words needs no training.
+words a document can do without (Hofstätter et al. 2022, section 3). A list of function words needs no training.
 """
 
 from __future__ import annotations

@@ -5,9 +5,9 @@ distances of vectors to the means of their clusters grow (Ward 1963). The cheape
 as many clusters are left as are wanted.
 
 Pairs that are each other's nearest can all merge at once, since no merge makes another pair cheaper than the cheaper
-of the two (the cost is reducible: Murtagh & Contreras 2012, "Algorithms for hierarchical clustering: an overview",
-section 3). So a document takes some twenty rounds of matrix products instead of one per merge; the cheapest merges are
-picked in the end.
+of the two (the cost is reducible: Murtagh & Contreras 2012, "Algorithms for hierarchical clustering: an overview"). So
+a document takes some twenty rounds of matrix products instead of one per merge; the cheapest merges are picked in the
+end.
 """
 
 from __future__ import annotations

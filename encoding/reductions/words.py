@@ -1,6 +1,6 @@
 """Whole words: the pieces that the tokenizer made of a word become one vector again (Hofstätter et al. 2022,
 "Introducing neural bag of whole-words with ColBERTer: contextualized late interactions using enhanced reduction",
-section 3.2).
+section 3).
 
 The paper's BOW2 also merges all occurrences of a word in the document: ``unique``.
 """

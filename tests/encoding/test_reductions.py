@@ -25,7 +25,7 @@ TEXT = "the heart-attack patients were given unaffordable beta-blockers, and the
 
 # One of each name at least; small numbers, so that short documents are reduced as well.
 EXPRESSIONS = (
-    "pool:factor=2", "pool:factor=3,protect=1", "count:vectors=4", "kmeans:factor=3", "kmeans:vectors=3", "words",
+    "pool:factor=2", "pool:factor=3", "count:vectors=4", "kmeans:factor=3", "kmeans:vectors=3", "words",
     "words:unique=true", "stopwords", "stopwords:words=heart given,punctuation=false", "first:vectors=5",
     "prune:factor=2", "fft:factor=3", "cut:dim=5", "pca:dim=5", "leanvec:dim=5",
 )  # fmt: skip
@@ -133,7 +133,6 @@ def test_what_needs_training_is_refused_without_and_is_the_same_after_storing(ex
     [
         ("pol:factor=2", "unknown reduction 'pol': choose of pool"),
         ("pool:factor=0", "factor must be 1 or more, not 0"),
-        ("pool:protect=-1", "protect must be 0 or more"),
         ("count:vectors=0", "vectors must be 1 or more"),
         ("kmeans:factor=0", "factor must be 1"),
         ("kmeans:vectors=-2", "vectors must be 0 or more"),
@@ -211,7 +210,7 @@ def test_a_merged_span_holds_the_most_central_token_and_only_neighbours_of_its_g
 
 
 def test_a_description_names_every_parameter() -> None:
-    assert described(parse_reductions("pool|cut:dim=8")) == "pool:factor=2,protect=0|cut:dim=8"
+    assert described(parse_reductions("pool|words|cut:dim=8")) == "pool:factor=2|words:unique=False|cut:dim=8"
 
 
 def test_vectors_that_cancel_out_become_zeros_and_nothing_worse() -> None:

@@ -97,10 +97,3 @@ def test_windows_cost_little(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = spread(clusters(vectors, 40))
     monkeypatch.setattr(ward, "WINDOW", 64)
     assert whole <= spread(clusters(vectors, 40)) < 1.2 * whole
-
-
-def test_protected_tokens_stay_as_they_are() -> None:
-    vectors = unit(2, 21)
-    made = Reducer(parse_reductions("pool:factor=4,protect=1")).document(DocumentTokens(vectors)).vectors
-    assert len(made) == 1 + 5
-    np.testing.assert_allclose(made[0], vectors[0], atol=1e-6)
