@@ -58,7 +58,9 @@ def index(
         str | None, typer.Option(help="Token-vector encoder (name or path); none: documents bring their vectors.")
     ] = None,
     terms: Annotated[str | None, typer.Option(help="SLIM term encoder (name or path), or none.")] = None,
-    codec: Annotated[str | None, typer.Option(help="How vectors are stored: int8 (default) or another of docs/codecs.md.")] = None,
+    codec: Annotated[
+        str | None, typer.Option(help="How vectors are stored: int8 (default) or another of docs/codecs.md.")
+    ] = None,
     field: Annotated[str, typer.Option(help="Multi-vector field.")] = "mv",
     vectors: Annotated[
         Path | None, typer.Option(help="Ready token vectors: .npz by document id, .npy by position.")

@@ -10,9 +10,9 @@ ColBERTv2 normalises y as it reads it; to keep the factor instead costs 4 bytes 
 rounding); what the direction is off by depends on how well the codebook fits: docs/codecs.md has figures.
 
 Payload: id of the codebook (8 bytes), n factors (f32), n centroid ids (u16 where the codebook has at most 65,536
-centroids, else u32), n rows of ceil(d * nbits / 8) bytes, the first component in the lowest bits. Whole vectors are decoded for inner
-products, since it is as fast: a query's products with all 8,192 centroids took 4 ms, fetching the centroids of 2,048
-vectors, which they would spare, .3 ms.
+centroids, else u32), n rows of ceil(d * nbits / 8) bytes, the first component in the lowest bits. Whole vectors are
+decoded for inner products, since it is as fast: a query's products with all 8,192 centroids took 4 ms, fetching the
+centroids of 2,048 vectors, which they would spare, .3 ms.
 """
 
 from __future__ import annotations
