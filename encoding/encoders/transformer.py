@@ -31,7 +31,11 @@ def load_model(folder: Path, auto_class: str, device: str | None) -> tuple[Any, 
     try:
         with quiet(transformers):
             model, loaded = getattr(transformers, auto_class).from_pretrained(
-                str(folder), local_files_only=True, dtype=torch.float32, output_loading_info=True
+                str(folder),
+                local_files_only=True,
+                trust_remote_code=False,
+                dtype=torch.float32,
+                output_loading_info=True,
             )
     except Exception as error:  # OSError, ValueError, KeyError and the formats' own errors
         reason = str(error).strip().partition("\n")[0]
