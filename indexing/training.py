@@ -106,7 +106,7 @@ def _codebook(spec: FieldSpec, sample: Sample, progress: Progress) -> tuple[Arra
 
 def _subvectors(spec: FieldSpec, sample: Sample, progress: Progress) -> tuple[Arrays, dict[str, Any]]:
     pq = spec.need(Pq, "training sub-vectors")
-    codebook = train_subvectors(sample.pooled, pq.parts, pq.centroids, progress=progress)
+    codebook = train_subvectors(sample.pooled, pq.parts_of(sample.pooled.shape[1]), pq.centroids, progress=progress)
     return codebook.arrays(), {"parts": codebook.parts, "centroids": codebook.size, "dim": codebook.dim}
 
 

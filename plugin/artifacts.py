@@ -7,6 +7,7 @@ cluster holds them too. Nothing is kept on the machine that runs `osmv`.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import zipfile
 from collections.abc import Callable, Mapping
@@ -63,7 +64,7 @@ def make_artifact(kind: str, arrays: Arrays, info: Mapping[str, Any] | None = No
 
 
 def put_artifact(client: OpenSearch, artifact: Artifact) -> None:
-    """Store an artifact; one that is there already is left alone. Raises ClusterError.
+    """Store an artifact; one that is there already, and whole, is left alone. Raises ClusterError.
 
     The head goes in last: an artifact whose head is there is whole.
     """
@@ -80,8 +81,10 @@ def put_artifact(client: OpenSearch, artifact: Artifact) -> None:
     }
     with cluster_errors():
         _make_index(client)
-        if client.exists(index=ARTIFACT_INDEX, id=artifact.id):
-            return
+    with contextlib.suppress(MismatchError):
+        get_artifact(client, artifact.id)
+        return
+    with cluster_errors():
         for number, start in enumerate(parts):
             data = pybase64.b64encode_as_string(content[start : start + _PART_BYTES])
             client.index(index=ARTIFACT_INDEX, id=_part_id(artifact.id, number), body={"data": data})

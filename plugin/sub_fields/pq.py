@@ -14,24 +14,33 @@ if TYPE_CHECKING:
 
 # A query needs a clause or more for each part, and OpenSearch takes 1,024.
 _MAX_PARTS = 512
+_USUAL_PARTS = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Pq(SubField):
-    """``parts``: sub-vectors of a vector, ``centroids``: of each part. The dimension is a multiple of ``parts``."""
+    """``parts``: sub-vectors of a vector, of which the dimension is a multiple; 0: as many as go into it, at most 128.
+
+    ``centroids``: of each part. Many parts of few centroids: a query can ask for most of them within 1,024 clauses.
+    """
 
     name: ClassVar[str] = "pq"
     artifact: ClassVar[str | None] = "subvectors"
 
-    parts: int = 48
-    centroids: int = 256
+    parts: int = 0
+    centroids: int = 8
 
     def __post_init__(self) -> None:
-        for name in ("parts", "centroids"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} of sub-field 'pq' has to be at least 1, not {getattr(self, name)}")
+        if self.centroids < 1:
+            raise InputError(f"centroids of sub-field 'pq' has to be at least 1, not {self.centroids}")
+        if self.parts < 0:
+            raise InputError(f"parts of sub-field 'pq' can't be negative, it is {self.parts}")
         if self.parts > _MAX_PARTS:
             raise InputError(f"parts of sub-field 'pq' can be at most {_MAX_PARTS}, not {self.parts:,}")
+
+    def parts_of(self, dim: int) -> int:
+        """How many sub-vectors a vector of ``dim`` dimensions has."""
+        return self.parts or max(parts for parts in range(1, _USUAL_PARTS + 1) if dim % parts == 0)
 
     def mapping(self, spec: FieldSpec) -> dict[str, Any]:
         """See `SubField`."""

@@ -29,7 +29,7 @@ class Pq(FirstStage):
     needs: ClassVar[Need] = "pooled"
     sub_field: ClassVar[type[sub_fields.Pq]] = sub_fields.Pq
 
-    nprobe: int = 16
+    nprobe: int = 5
 
     def __post_init__(self) -> None:
         if self.nprobe < 1:

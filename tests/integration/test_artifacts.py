@@ -99,6 +99,13 @@ def test_a_damaged_part(client: OpenSearch, artifact: Artifact, damage: str) -> 
         get_artifact(client, artifact.id)
 
 
+def test_putting_a_damaged_one_again_mends_it(client: OpenSearch, artifact: Artifact) -> None:
+    put_artifact(client, artifact)
+    client.delete(index=ARTIFACT_INDEX, id=f"{artifact.id}.1", params=REFRESH)
+    put_artifact(client, artifact)
+    np.testing.assert_array_equal(get_artifact(client, artifact.id).arrays["a"], artifact.arrays["a"])
+
+
 def test_the_id_is_of_content_and_kind() -> None:
     arrays = {"a": np.arange(6.0).reshape(2, 3)}
     one = make_artifact("codebook", arrays).id

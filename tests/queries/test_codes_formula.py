@@ -155,7 +155,7 @@ def test_pq_asks_for_fewer_of_each_part_where_there_are_many() -> None:
         (lambda: Codes(missing=float("nan")), "missing of first stage 'codes'"),
         (lambda: Pq(nprobe=-1), "nprobe of first stage 'pq'"),
         (lambda: SUB_FIELDS["codes"](centroids=-1), "centroids of sub-field 'codes'"),
-        (lambda: SUB_FIELDS["pq"](parts=0), "parts of sub-field 'pq'"),
+        (lambda: SUB_FIELDS["pq"](parts=-1), "parts of sub-field 'pq'"),
         (lambda: SUB_FIELDS["pq"](parts=1000), "at most 512"),
         (lambda: probes(CODEBOOK, vectors(0, 1), 4, 0.0), "missing"),
     ],
