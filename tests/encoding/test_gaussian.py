@@ -32,11 +32,21 @@ def test_inner_products_are_negative_divergences_up_to_a_constant(seed: int, n: 
     documents = [rng.normal(size=(int(rng.integers(1, 7)), dim)).astype(np.float32) for _ in range(8)]
     encoded = gaussian_query(query, floor).astype(np.float64)
     assert len(encoded) == gaussian_size(dim)
-    _, variance = mean_and_variance(query, floor)
-    constant = 0.5 * float((1 + np.log(variance)).sum())
+    mean, variance = mean_and_variance(query, floor)
+    least = floor / dim
+    constant = 0.5 * least * (1 + np.log(variance / least)).sum() - 0.5 * (variance + mean**2).sum()
     for document in documents:
         score = float(encoded @ gaussian_document(document, floor).astype(np.float64)) + constant
-        assert score == pytest.approx(-divergence(query, document, floor), rel=1e-4, abs=1e-3)
+        assert score == pytest.approx(-least * divergence(query, document, floor), rel=1e-4, abs=1e-3)
+
+
+def test_documents_lie_in_directions_of_their_own() -> None:
+    """What a graph of neighbours needs: one component that all share must not outweigh the rest."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(40, 30, 64)) + rng.normal(size=(40, 1, 64))
+    documents = np.stack([gaussian_document(unit / np.linalg.norm(unit, axis=1, keepdims=True)) for unit in rows])
+    directions = documents / np.linalg.norm(documents, axis=1, keepdims=True)
+    assert np.abs(np.triu(directions @ directions.T, 1)).max() < 0.95
 
 
 def test_they_rank_as_the_divergence_does() -> None:
