@@ -35,7 +35,7 @@ class Seismic(FirstStage):
     sub_field: ClassVar[type[sub_fields.Seismic]] = sub_fields.Seismic
 
     top_n: int = 64
-    heap_factor: float = 1.0
+    heap_factor: float = 2.0
     k: int = 0
 
     def __post_init__(self) -> None:

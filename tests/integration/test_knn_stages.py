@@ -59,9 +59,13 @@ class Stored:
         return {hit.doc_id: hit.score for hit in hits}
 
 
-@pytest.fixture(scope="module", params=[("float", 2), ("byte", 1), ("sq", 1), ("on_disk", 1)], ids=str)
+SHARDS = {"float": 2, "byte": 1, "sq": 1, "on_disk": 1}
+FLOAT = pytest.mark.parametrize("kept", ["float"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module", params=SHARDS)
 def kept(request: pytest.FixtureRequest, client: OpenSearch) -> Iterator[tuple[str, Stored]]:
-    variant, shards = request.param
+    variant, shards = request.param, SHARDS[request.param]
     name = f"osmv-test-knn-{variant.replace('_', '')}-{shards}"
     yield variant, Stored(client, name, VARIANTS[variant], shards)
     client.indices.delete(index=name)
@@ -146,10 +150,9 @@ def test_tokens_min_score_is_of_the_imputed_score(kept: tuple[str, Stored]) -> N
     assert len(stored.found(f"tokens:k=9,{EXACT},min_score={least - 1e-6!r}", query)) == 5
 
 
+@FLOAT
 def test_views_score_is_the_best_views(kept: tuple[str, Stored]) -> None:
-    variant, stored = kept
-    if variant != "float":
-        pytest.skip("stored in one form only")
+    _, stored = kept
     for query in queries():
         pooled = unit(query.mean(axis=0))
         expected = {
@@ -159,10 +162,9 @@ def test_views_score_is_the_best_views(kept: tuple[str, Stored]) -> None:
         assert stored.found(f"views:{EXACT}", query) == pytest.approx(expected, abs=1e-5)
 
 
+@FLOAT
 def test_gauss_ranks_by_divergence(kept: tuple[str, Stored]) -> None:
-    variant, stored = kept
-    if variant != "float":
-        pytest.skip("stored in one form only")
+    _, stored = kept
     for query in queries():
         mean, variance = mean_and_variance(query, 1.0)
 
@@ -188,10 +190,9 @@ def test_filters_never_leak_and_leave_the_window_full(kept: tuple[str, Stored]) 
         assert set(one) <= odd
 
 
+@FLOAT
 def test_many_queries_at_once_and_fusions_give_what_single_searches_give(kept: tuple[str, Stored]) -> None:
-    variant, stored = kept
-    if variant != "float":
-        pytest.skip("the same whatever is stored")
+    _, stored = kept
     batch = [EncodedQuery(vectors=query) for query in queries()]
     for stage in ("tokens", "fde", "tokens+fde", "0.5*tokens + 0.5*fde"):
         options = {"first_stage": stage, "rerank": None, "size": 10, "source": False}
