@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tempfile
 import subprocess
 import sys
 from pathlib import Path
@@ -30,10 +31,11 @@ def write(path: Path, lines: list[dict[str, Any] | bytes]) -> Path:
 
 
 def load(client: OpenSearch, index: str, documents: Any, **options: Any) -> IndexSummary:
-    folder = documents.parent if isinstance(documents, Path) else Path.cwd()
-    return index_documents(
-        client, index, documents, **({"encoder": None, "dead_letters": folder / "dead.jsonl"} | options)
-    )
+    """Dead letters go beside the documents' file; those of mappings are not kept."""
+    with tempfile.TemporaryDirectory() as elsewhere:
+        folder = documents.parent if isinstance(documents, Path) else Path(elsewhere)
+        usual = {"encoder": None, "dead_letters": folder / "dead.jsonl"}
+        return index_documents(client, index, documents, **(usual | options))
 
 
 def blob(client: OpenSearch, index: str, doc_id: str, field: str = "mv") -> np.ndarray:
