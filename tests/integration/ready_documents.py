@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import tempfile
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
