@@ -93,7 +93,7 @@ BAD: dict[str, tuple[dict[str, Any] | bytes, str]] = {
     "other dimension": (document(50, vectors=[[1.0] * 3]), "have 3 dimensions, the index 4"),
     "ragged": (document(50, vectors=[[1.0] * 4, [1.0]]), "differ in length"),
     "no vectors": (document(50, vectors=[]), "no token vectors"),
-    "beyond half precision": (document(50, vectors=[[1e6] * DIM]), "exceed half precision"),
+    "beyond half precision": (document(50, vectors=[[1e6] * DIM]), "exceed 65,504, the largest in f16"),
     "refused by the mapping": (document(50, year="soon"), "failed to parse field [year] of type [long]"),
     "a metadata field": (document(50, _index="x"), "_index"),
 }
