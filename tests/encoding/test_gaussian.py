@@ -40,13 +40,12 @@ def test_inner_products_are_negative_divergences_up_to_a_constant(seed: int, n: 
         assert score == pytest.approx(-least * divergence(query, document, floor), rel=1e-4, abs=1e-3)
 
 
-def test_documents_lie_in_directions_of_their_own() -> None:
-    """What a graph of neighbours needs: one component that all share must not outweigh the rest."""
-    rng = np.random.default_rng(0)
-    rows = rng.normal(size=(40, 30, 64)) + rng.normal(size=(40, 1, 64))
-    documents = np.stack([gaussian_document(unit / np.linalg.norm(unit, axis=1, keepdims=True)) for unit in rows])
-    directions = documents / np.linalg.norm(documents, axis=1, keepdims=True)
-    assert np.abs(np.triu(directions @ directions.T, 1)).max() < 0.95
+@given(st.integers(0, 10_000), st.integers(1, 40), st.integers(1, 64), st.sampled_from([0.01, 0.3, 1.0]))
+def test_documents_of_unit_vectors_have_one_length(seed: int, n: int, dim: int, floor: float) -> None:
+    """What a graph of neighbours needs: of equal lengths, the largest inner product is the nearest."""
+    rows = np.random.default_rng(seed).normal(size=(n, dim))
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    assert np.linalg.norm(gaussian_document(rows.astype(np.float32), floor)) == pytest.approx(1.5, abs=1e-5)
 
 
 def test_they_rank_as_the_divergence_does() -> None:
