@@ -27,7 +27,6 @@ def first_stages(figures: dict[str, dict[str, float]], folder: Path) -> None:
         ax.annotate(name, (xs[0], y), xytext=(-5, 0), textcoords="offset points", ha="right", va="center")
     ax.set_xlabel("share of exact MaxSim's top 10 among 100 (circle) and 300 (square) candidates")
     ax.set_ylabel("took, ms (p50)")
-    ax.set_yscale("log")
     ax.margins(x=0.25)
     ax.grid(alpha=0.3)
     save(fig, folder / "first_stages.svg")
@@ -39,7 +38,8 @@ def storage(figures: dict[str, dict[str, float]], folder: Path) -> None:
     for name, row in figures.items():
         if "ndcg_cut_10" not in row:
             ax.axvline(row["store_bytes"], linestyle=":", color="grey")
-            ax.annotate(name, (row["store_bytes"], ax.get_ylim()[0]), rotation=90, va="bottom", ha="right")
+            place = {"xy": (row["store_bytes"], 0.05), "xycoords": ax.get_xaxis_transform()}
+            ax.annotate(name, **place, rotation=90, va="bottom", ha="right")
             continue
         ax.plot(row["store_bytes"], row["ndcg_cut_10"], "o", markersize=4)
         ax.annotate(name, (row["store_bytes"], row["ndcg_cut_10"]), xytext=(4, 3), textcoords="offset points")
