@@ -168,7 +168,9 @@ def _rider(
     # Where the scores are computed here, more hits come back than are handed on.
     if not chain or len(first.stages) > 1 or not first.stages[0].scored_by_engine():
         return None
-    rider = chain[0].rider(spec, query, gathered, page_end)
+    # A rescore returns the page alone, unless another rerank is to go on with what the first keeps.
+    returned = page_end if len(chain) == 1 else chain[0].keep or gathered
+    rider = chain[0].rider(spec, query, gathered, returned)
     # OpenSearch would rescore each of the rankings before it fuses them.
     return None if rider and "rescore" in rider and isinstance(first.stages[0], Hybrid) else rider
 

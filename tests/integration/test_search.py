@@ -72,6 +72,17 @@ def test_painless_and_client_agree(small: SmallIndex, searcher: Searcher) -> Non
         assert [hit.doc_id for hit in painless_hits if hit.doc_id in positive] == positive
 
 
+@pytest.mark.parametrize("first", RERANKERS)
+def test_a_chain_goes_on_with_what_its_first_rerank_keeps(first: str, small: SmallIndex, searcher: Searcher) -> None:
+    query = make_query(5)
+    assert query.vectors is not None
+    kept = {hit.doc_id for hit in searcher.search(query, rerank=first, size=20).hits}
+    expected = [doc_id for doc_id, _ in exact_ranking(small, query.vectors) if doc_id in kept]
+    for size in (3, 20):
+        result = searcher.search(query, rerank=f"{first}:keep=20>client", size=size)
+        assert [hit.doc_id for hit in result.hits] == expected[:size]
+
+
 def test_dense_ranks_by_the_pooled_vector(small: SmallIndex, searcher: Searcher) -> None:
     result = searcher.search(QUERY, first_stage="dense", rerank=None, size=60)
     assert QUERY.pooled is not None
