@@ -39,8 +39,11 @@ def test_the_cover_is_the_greedy_one_and_near_the_best(seed: int, count: int, sh
     assert len(kept) == number_kept(share, count) >= 1
     greedy: tuple[int, ...] = ()
     for _ in kept:
-        greedy += (max(set(range(count)) - set(greedy), key=lambda token: cover(vectors, (*greedy, token))),)
-    assert kept == sorted(greedy)
+        covers = {token: cover(vectors, (*greedy, token)) for token in set(range(count)) - set(greedy)}
+        chosen = max(set(kept) - set(greedy), key=lambda token: covers[token])
+        # Two tokens alone cover equally much, whichever stays: equal but for rounding is as good.
+        assert covers[chosen] >= max(covers.values()) - 1e-5
+        greedy += (chosen,)
     best = max(cover(vectors, some) for some in combinations(range(count), len(kept)))
     # 1 - 1/e holds for a cover that starts at 0; similarities start at -1.
     assert cover(vectors, greedy) + count >= (1 - 1 / np.e) * (best + count)
