@@ -17,7 +17,7 @@ from opensearchpy import OpenSearch, helpers
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
-LINES = 3_000
+LINES = 6_000  # checkpoints are written every 2,000, or every second
 KILLS = 20
 SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 SUMMED = ("read", "indexed", "rejected", "truncated", "vector_bytes")
@@ -89,7 +89,7 @@ def kill_in_its_midst(process: subprocess.Popen[str], client: OpenSearch, index:
 
 def written(client: OpenSearch, index: str) -> int:
     """How many documents it took in, those it no longer has among them."""
-    stats = client.indices.stats(index=index, metric="indexing", ignore_unavailable=True)
+    stats = client.indices.stats(index=index, metric="indexing", params={"ignore_unavailable": "true"})
     total: int = stats["_all"]["primaries"].get("indexing", {}).get("index_total", 0)
     return total
 

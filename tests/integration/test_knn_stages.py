@@ -196,6 +196,9 @@ def test_many_queries_at_once_and_fusions_give_what_single_searches_give(kept: t
     batch = [EncodedQuery(vectors=query) for query in queries()]
     for stage in ("tokens", "fde", "tokens+fde", "0.5*tokens + 0.5*fde"):
         options = {"first_stage": stage, "rerank": None, "size": 10, "source": False}
-        together = [result.hits for result in stored.searcher.search_many(batch, **options)]
-        assert together == [stored.searcher.search(query, **options).hits for query in batch]
-        assert all(len(hits) == 10 for hits in together)
+        for query, result in zip(batch, stored.searcher.search_many(batch, **options), strict=True):
+            # A merge between the two requests may change the order of sums, and so a score's last bits.
+            together = {hit.doc_id: hit.score for hit in result.hits}
+            alone = {hit.doc_id: hit.score for hit in stored.searcher.search(query, **options).hits}
+            assert together == pytest.approx(alone, abs=1e-6)
+            assert len(together) == 10
