@@ -11,7 +11,7 @@ UV_VERSION := 0.13.9
 ROOMS := cli encoding evaluation indexing plugin queries src
 # The editable install links each file of the rooms: it is made again when one comes or goes, or a requirement changes.
 STATE := $(shell { cat pyproject.toml requirements-dev.txt requirements-light.txt; \
-	find $(ROOMS) -type f -not -name '*.pyc' | LC_ALL=C sort; } | cksum | cut -d ' ' -f 1)
+	find $(ROOMS) -type f -not -path "plugin/java/*" -not -name '*.pyc' | LC_ALL=C sort; } | cksum | cut -d ' ' -f 1)
 INSTALLED := .venv/installed-$(STATE)
 INSTALLED_LIGHT := .venv-light/installed-$(STATE)
 BIN := .venv/bin

@@ -1,0 +1,81 @@
+package osmv.codecs;
+
+import java.util.concurrent.ConcurrentHashMap;
+import osmv.blob.Blob;
+import osmv.kernels.Kernel;
+
+/**
+ * {@code bit}: the signs s of a rotated vector and factor = |x| / (s . xR), so that q . x ~ factor * (s . qR) (RaBitQ, Gao
+ * and Long 2024, section 3; {@code encoding/codecs/bit.py}).
+ *
+ * <p>Payload: n factors (f32), n rows of ceil(d / 8) bytes, the first component in the lowest bit, 1 for +1.
+ */
+public final class Bit extends StoredCodec {
+    private static final ConcurrentHashMap<Integer, Rotation> ROTATIONS = new ConcurrentHashMap<>();
+
+    Bit() {
+        super(5, "bit");
+    }
+
+    public static int width(int dim) {
+        return (dim + 7) / 8;
+    }
+
+    /** Where a vector's bits begin. */
+    public static int bits(Blob blob, int vector) {
+        return blob.payload + 4 * blob.count + vector * width(blob.dim);
+    }
+
+    @Override
+    public long payloadSize(int count, int dim) {
+        return (4L + width(dim)) * count;
+    }
+
+    @Override
+    public byte[] encode(float[] vectors, int count, int dim) {
+        byte[] payload = new byte[Math.toIntExact(payloadSize(count, dim))];
+        for (int j = 0; j < count; j++) {
+            float[] rotated = query(java.util.Arrays.copyOfRange(vectors, j * dim, (j + 1) * dim));
+            double squares = 0;
+            double absolute = 0;
+            for (int k = 0; k < dim; k++) {
+                squares += (double) rotated[k] * rotated[k];
+                absolute += Math.abs((double) rotated[k]);
+                if (rotated[k] > 0) {
+                    payload[4 * count + j * width(dim) + k / 8] |= (byte) (1 << k % 8);
+                }
+            }
+            LittleEndian.putFloat(payload, 4 * j, absolute > 0 ? (float) (squares / absolute) : 0);
+        }
+        return payload;
+    }
+
+    @Override
+    public void unpack(Kernel kernel, Blob blob, int first, int n, float[] into) {
+        for (int j = 0; j < n; j++) {
+            int bits = bits(blob, first + j);
+            for (int k = 0; k < blob.dim; k++) {
+                into[j * blob.dim + k] = (blob.bytes[bits + k / 8] >> k % 8 & 1) == 1 ? 1 : -1;
+            }
+        }
+    }
+
+    @Override
+    public float scale(Blob blob, int vector) {
+        return LittleEndian.getFloat(blob.bytes, blob.payload + 4 * vector);
+    }
+
+    @Override
+    public float[] query(float[] vector) {
+        return rotation(vector.length).rotate(vector);
+    }
+
+    @Override
+    public void restore(float[] vector) {
+        System.arraycopy(rotation(vector.length).back(vector), 0, vector, 0, vector.length);
+    }
+
+    private static Rotation rotation(int dim) {
+        return ROTATIONS.computeIfAbsent(dim, Rotation::new);
+    }
+}

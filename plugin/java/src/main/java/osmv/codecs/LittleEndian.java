@@ -1,0 +1,29 @@
+package osmv.codecs;
+
+import java.lang.invoke.MethodHandles;
+import java.lang.invoke.VarHandle;
+import java.nio.ByteOrder;
+
+/** Numbers in byte arrays, as every payload has them. */
+final class LittleEndian {
+    private static final VarHandle FLOAT = MethodHandles.byteArrayViewVarHandle(float[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle SHORT = MethodHandles.byteArrayViewVarHandle(short[].class, ByteOrder.LITTLE_ENDIAN);
+
+    private LittleEndian() {}
+
+    static float getFloat(byte[] bytes, int at) {
+        return (float) FLOAT.get(bytes, at);
+    }
+
+    static void putFloat(byte[] bytes, int at, float value) {
+        FLOAT.set(bytes, at, value);
+    }
+
+    static short getShort(byte[] bytes, int at) {
+        return (short) SHORT.get(bytes, at);
+    }
+
+    static void putShort(byte[] bytes, int at, short value) {
+        SHORT.set(bytes, at, value);
+    }
+}

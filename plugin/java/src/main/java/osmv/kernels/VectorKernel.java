@@ -1,0 +1,266 @@
+package osmv.kernels;
+
+import static jdk.incubator.vector.VectorOperators.AND;
+import static jdk.incubator.vector.VectorOperators.ASHR;
+import static jdk.incubator.vector.VectorOperators.BIT_COUNT;
+import static jdk.incubator.vector.VectorOperators.LSHL;
+
+import jdk.incubator.vector.ByteVector;
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
+import jdk.incubator.vector.VectorSpecies;
+
+/**
+ * On the JDK's Vector API, in the machine's widest vectors.
+ *
+ * <p>Two vectors of query tokens times {@link #TILE} document tokens are twelve accumulators: enough independent additions
+ * to hide the latency of a fused multiply-add, few enough for sixteen registers. A step loads two vectors and six broadcasts
+ * for twelve multiply-adds, all from the first-level cache.
+ */
+final class VectorKernel extends Kernel {
+    private static final VectorSpecies<Float> FLOATS = FloatVector.SPECIES_PREFERRED;
+    private static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, FLOATS.vectorShape());
+    private static final VectorSpecies<Byte> ALL_BYTES = VectorSpecies.of(byte.class, FLOATS.vectorShape());
+    private static final int LANES = FLOATS.length();
+    /** As many bytes as there are lanes; null where no vector is that short. */
+    private static final VectorSpecies<Byte> BYTES =
+        LANES >= 8 ? VectorSpecies.of(byte.class, VectorShape.forBitSize(8 * LANES)) : null;
+
+    @Override
+    public String name() {
+        return "vector-" + FLOATS.vectorBitSize();
+    }
+
+    @Override
+    public int lanes() {
+        return LANES;
+    }
+
+    @Override
+    public void floats(byte[] bytes, int at, int n, float[] into) {
+        int bound = ALL_BYTES.loopBound(4 * n);
+        for (int i = 0; i < bound; i += 4 * LANES) {
+            ByteVector.fromArray(ALL_BYTES, bytes, at + i).reinterpretAsFloats().intoArray(into, i / 4);
+        }
+        for (int i = bound / 4; i < n; i++) {
+            into[i] = Float.intBitsToFloat((int) PortableKernel.INT.get(bytes, at + 4 * i));
+        }
+    }
+
+    @Override
+    public void bytes(byte[] bytes, int at, int n, float[] into) {
+        int i = 0;
+        if (BYTES != null) {
+            for (; i <= n - LANES; i += LANES) {
+                ByteVector codes = ByteVector.fromArray(BYTES, bytes, at + i);
+                ((FloatVector) codes.convertShape(VectorOperators.B2F, FLOATS, 0)).intoArray(into, i);
+            }
+        }
+        for (; i < n; i++) {
+            into[i] = bytes[at + i];
+        }
+    }
+
+    @Override
+    public void nibbles(byte[] bytes, int at, int n, float[] into, int to, int high) {
+        int i = 0;
+        if (BYTES != null) {
+            for (; i <= high - LANES; i += LANES) {
+                IntVector pairs = (IntVector) ByteVector.fromArray(BYTES, bytes, at + i).convertShape(VectorOperators.B2I, INTS, 0);
+                floats(pairs.lanewise(AND, 15)).intoArray(into, to + i);
+                floats(pairs.lanewise(ASHR, 4).lanewise(AND, 15)).intoArray(into, to + n + i);
+            }
+        }
+        for (; i < n; i++) {
+            into[to + i] = (bytes[at + i] & 15) - 8;
+            if (i < high) {
+                into[to + n + i] = (bytes[at + i] >> 4 & 15) - 8;
+            }
+        }
+    }
+
+    private static FloatVector floats(IntVector codes) {
+        return (FloatVector) codes.sub(8).convert(VectorOperators.I2F, 0);
+    }
+
+    @Override
+    public void products(FloatTable table, float[] tile, float[] scales, float[] offsets, float[] best) {
+        int block = 0;
+        for (; block <= table.size - 2 * LANES; block += 2 * LANES) {
+            two(table, block, tile, scales, offsets, best);
+        }
+        if (block < table.size) {
+            one(table, block, tile, scales, offsets, best);
+        }
+    }
+
+    private static void two(FloatTable table, int block, float[] tile, float[] scales, float[] offsets, float[] best) {
+        float[] columns = table.columns;
+        int dim = table.dim;
+        FloatVector a0 = FloatVector.zero(FLOATS);
+        FloatVector a1 = a0;
+        FloatVector a2 = a0;
+        FloatVector a3 = a0;
+        FloatVector a4 = a0;
+        FloatVector a5 = a0;
+        FloatVector b0 = a0;
+        FloatVector b1 = a0;
+        FloatVector b2 = a0;
+        FloatVector b3 = a0;
+        FloatVector b4 = a0;
+        FloatVector b5 = a0;
+        int at = block * dim;
+        int next = dim * LANES;
+        for (int k = 0; k < dim; k++) {
+            FloatVector qa = FloatVector.fromArray(FLOATS, columns, at + k * LANES);
+            FloatVector qb = FloatVector.fromArray(FLOATS, columns, at + next + k * LANES);
+            FloatVector u0 = FloatVector.broadcast(FLOATS, tile[k]);
+            FloatVector u1 = FloatVector.broadcast(FLOATS, tile[dim + k]);
+            FloatVector u2 = FloatVector.broadcast(FLOATS, tile[2 * dim + k]);
+            FloatVector u3 = FloatVector.broadcast(FLOATS, tile[3 * dim + k]);
+            FloatVector u4 = FloatVector.broadcast(FLOATS, tile[4 * dim + k]);
+            FloatVector u5 = FloatVector.broadcast(FLOATS, tile[5 * dim + k]);
+            a0 = qa.fma(u0, a0);
+            b0 = qb.fma(u0, b0);
+            a1 = qa.fma(u1, a1);
+            b1 = qb.fma(u1, b1);
+            a2 = qa.fma(u2, a2);
+            b2 = qb.fma(u2, b2);
+            a3 = qa.fma(u3, a3);
+            b3 = qb.fma(u3, b3);
+            a4 = qa.fma(u4, a4);
+            b4 = qb.fma(u4, b4);
+            a5 = qa.fma(u5, a5);
+            b5 = qb.fma(u5, b5);
+        }
+        FloatVector sums = FloatVector.fromArray(FLOATS, table.sums, block);
+        FloatVector.fromArray(FLOATS, best, block)
+            .max(a0.mul(scales[0]).add(sums.mul(offsets[0])))
+            .max(a1.mul(scales[1]).add(sums.mul(offsets[1])))
+            .max(a2.mul(scales[2]).add(sums.mul(offsets[2])))
+            .max(a3.mul(scales[3]).add(sums.mul(offsets[3])))
+            .max(a4.mul(scales[4]).add(sums.mul(offsets[4])))
+            .max(a5.mul(scales[5]).add(sums.mul(offsets[5])))
+            .intoArray(best, block);
+        sums = FloatVector.fromArray(FLOATS, table.sums, block + LANES);
+        FloatVector.fromArray(FLOATS, best, block + LANES)
+            .max(b0.mul(scales[0]).add(sums.mul(offsets[0])))
+            .max(b1.mul(scales[1]).add(sums.mul(offsets[1])))
+            .max(b2.mul(scales[2]).add(sums.mul(offsets[2])))
+            .max(b3.mul(scales[3]).add(sums.mul(offsets[3])))
+            .max(b4.mul(scales[4]).add(sums.mul(offsets[4])))
+            .max(b5.mul(scales[5]).add(sums.mul(offsets[5])))
+            .intoArray(best, block + LANES);
+    }
+
+    private static void one(FloatTable table, int block, float[] tile, float[] scales, float[] offsets, float[] best) {
+        float[] columns = table.columns;
+        int dim = table.dim;
+        FloatVector a0 = FloatVector.zero(FLOATS);
+        FloatVector a1 = a0;
+        FloatVector a2 = a0;
+        FloatVector a3 = a0;
+        FloatVector a4 = a0;
+        FloatVector a5 = a0;
+        int at = block * dim;
+        for (int k = 0; k < dim; k++) {
+            FloatVector qa = FloatVector.fromArray(FLOATS, columns, at + k * LANES);
+            a0 = qa.fma(FloatVector.broadcast(FLOATS, tile[k]), a0);
+            a1 = qa.fma(FloatVector.broadcast(FLOATS, tile[dim + k]), a1);
+            a2 = qa.fma(FloatVector.broadcast(FLOATS, tile[2 * dim + k]), a2);
+            a3 = qa.fma(FloatVector.broadcast(FLOATS, tile[3 * dim + k]), a3);
+            a4 = qa.fma(FloatVector.broadcast(FLOATS, tile[4 * dim + k]), a4);
+            a5 = qa.fma(FloatVector.broadcast(FLOATS, tile[5 * dim + k]), a5);
+        }
+        FloatVector sums = FloatVector.fromArray(FLOATS, table.sums, block);
+        FloatVector.fromArray(FLOATS, best, block)
+            .max(a0.mul(scales[0]).add(sums.mul(offsets[0])))
+            .max(a1.mul(scales[1]).add(sums.mul(offsets[1])))
+            .max(a2.mul(scales[2]).add(sums.mul(offsets[2])))
+            .max(a3.mul(scales[3]).add(sums.mul(offsets[3])))
+            .max(a4.mul(scales[4]).add(sums.mul(offsets[4])))
+            .max(a5.mul(scales[5]).add(sums.mul(offsets[5])))
+            .intoArray(best, block);
+    }
+
+    @Override
+    public void signs(BitTable table, byte[] bytes, int at, int n, float[] factors, float[] best) {
+        int width = (table.rows[0].length + 7) / 8;
+        int words = table.words;
+        int[] planes = table.planes;
+        int step = words * LANES;
+        int j = 0;
+        for (; j <= n - 4; j += 4) {
+            int r0 = at + j * width;
+            int r1 = r0 + width;
+            int r2 = r1 + width;
+            int r3 = r2 + width;
+            for (int block = 0; block < table.size; block += LANES) {
+                IntVector s0 = IntVector.zero(INTS);
+                IntVector s1 = s0;
+                IntVector s2 = s0;
+                IntVector s3 = s0;
+                int plane = block / LANES * BitTable.PLANES * step + (BitTable.PLANES - 1) * step;
+                for (int p = 0; p < BitTable.PLANES; p++, plane -= step) {
+                    s0 = s0.lanewise(LSHL, 1);
+                    s1 = s1.lanewise(LSHL, 1);
+                    s2 = s2.lanewise(LSHL, 1);
+                    s3 = s3.lanewise(LSHL, 1);
+                    for (int w = 0; w < words; w++) {
+                        IntVector bits = IntVector.fromArray(INTS, planes, plane + w * LANES);
+                        s0 = s0.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, r0 + 4 * w)).lanewise(BIT_COUNT));
+                        s1 = s1.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, r1 + 4 * w)).lanewise(BIT_COUNT));
+                        s2 = s2.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, r2 + 4 * w)).lanewise(BIT_COUNT));
+                        s3 = s3.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, r3 + 4 * w)).lanewise(BIT_COUNT));
+                    }
+                }
+                FloatVector twiceDelta = FloatVector.fromArray(FLOATS, table.twiceDelta, block);
+                FloatVector twiceLow = FloatVector.fromArray(FLOATS, table.twiceLow, block);
+                FloatVector sums = FloatVector.fromArray(FLOATS, table.sums, block);
+                FloatVector.fromArray(FLOATS, best, block)
+                    .max(product(s0, ones(table, bytes, r0), factors[j], twiceDelta, twiceLow, sums))
+                    .max(product(s1, ones(table, bytes, r1), factors[j + 1], twiceDelta, twiceLow, sums))
+                    .max(product(s2, ones(table, bytes, r2), factors[j + 2], twiceDelta, twiceLow, sums))
+                    .max(product(s3, ones(table, bytes, r3), factors[j + 3], twiceDelta, twiceLow, sums))
+                    .intoArray(best, block);
+            }
+        }
+        for (; j < n; j++) {
+            int row = at + j * width;
+            for (int block = 0; block < table.size; block += LANES) {
+                IntVector s = IntVector.zero(INTS);
+                int plane = block / LANES * BitTable.PLANES * step + (BitTable.PLANES - 1) * step;
+                for (int p = 0; p < BitTable.PLANES; p++, plane -= step) {
+                    s = s.lanewise(LSHL, 1);
+                    for (int w = 0; w < words; w++) {
+                        IntVector bits = IntVector.fromArray(INTS, planes, plane + w * LANES);
+                        s = s.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, row + 4 * w)).lanewise(BIT_COUNT));
+                    }
+                }
+                FloatVector twiceDelta = FloatVector.fromArray(FLOATS, table.twiceDelta, block);
+                FloatVector twiceLow = FloatVector.fromArray(FLOATS, table.twiceLow, block);
+                FloatVector sums = FloatVector.fromArray(FLOATS, table.sums, block);
+                FloatVector.fromArray(FLOATS, best, block)
+                    .max(product(s, ones(table, bytes, row), factors[j], twiceDelta, twiceLow, sums))
+                    .intoArray(best, block);
+            }
+        }
+    }
+
+    private static FloatVector product(
+        IntVector s, int ones, float factor, FloatVector twiceDelta, FloatVector twiceLow, FloatVector sums
+    ) {
+        FloatVector counts = (FloatVector) s.convert(VectorOperators.I2F, 0);
+        return counts.mul(twiceDelta).add(twiceLow.mul(ones).sub(sums)).mul(factor);
+    }
+
+    private static int ones(BitTable table, byte[] bytes, int row) {
+        int ones = 0;
+        for (int w = 0; w < table.words; w++) {
+            ones += Integer.bitCount(PortableKernel.word(table, bytes, row, w));
+        }
+        return ones;
+    }
+}
