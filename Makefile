@@ -1,5 +1,6 @@
 # Sets itself up: a machine with Python 3.11 or newer is enough. A second run reuses what the first made.
 # make demo | make demo DATA=beir-folder | make demo-light | make test ARGS="-k maxsim" | make lint | make format
+# make plugin: the native plugin for OpenSearch, with Maven and a JDK 21 or newer (make plugin JDK=/path/to/jdk)
 
 # Tried by running it: a version manager's stub may be on the PATH without its Python.
 PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python; do \
@@ -9,9 +10,28 @@ NEED_PYTHON := test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv
 	"install python3-venv), or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 UV_VERSION := 0.13.9
 ROOMS := cli encoding evaluation indexing plugin queries src
+
+# The native plugin, built again when its sources change; what is made of it lies in plugin/native, where git looks away.
+MAVEN ?= $(shell command -v mvn)
+# The places where plugin/node/java.py looks for a Java; a JDK has javac, and says in `release` which it is.
+JDK ?= $(shell for home in "$$JAVA_HOME" "$$(dirname "$$(dirname "$$(readlink -f "$$(command -v javac)")")")" \
+	$$(ls -d /usr/lib/jvm/* /opt/* /Library/Java/JavaVirtualMachines/*/Contents/Home ~/.sdkman/candidates/java/* \
+	/opt/homebrew/opt/openjdk*/libexec/openjdk.jdk/Contents/Home \
+	/usr/local/opt/openjdk*/libexec/openjdk.jdk/Contents/Home 2>/dev/null | sort -rV); do \
+	test -x "$$home/bin/javac" && grep -qsE '^JAVA_VERSION="(2[1-9]|[3-9][0-9])' "$$home/release" \
+	&& { echo "$$home"; break; }; done)
+NATIVE := plugin/native
+JAVA_STATE := $(shell cat plugin/java/pom.xml $$(find plugin/java/src -type f | LC_ALL=C sort) | cksum | cut -d ' ' -f 1)
+BUILT := $(if $(and $(MAVEN),$(JDK)),$(NATIVE)/built-$(JAVA_STATE))
+TESTED := $(if $(BUILT),$(NATIVE)/tested-$(JAVA_STATE))
+BUILD_PLUGIN = JAVA_HOME="$(JDK)" "$(MAVEN)" --quiet --batch-mode -Dstyle.color=never --file plugin/java/pom.xml
+KEEP_PLUGIN = rm -f $(NATIVE)/*.zip $(NATIVE)/built-* && cp plugin/java/target/opensearch-multivector-*.zip $(NATIVE)/ \
+	&& touch $(NATIVE)/built-$(JAVA_STATE)
+
 # The editable install links each file of the rooms: it is made again when one comes or goes, or a requirement changes.
 STATE := $(shell { cat pyproject.toml requirements-dev.txt requirements-light.txt; \
-	find $(ROOMS) -type f -not -path "plugin/java/*" -not -name '*.pyc' | LC_ALL=C sort; } | cksum | cut -d ' ' -f 1)
+	find $(ROOMS) -type f -not -path "plugin/java/*" -not -path "plugin/native/*" -not -name '*.pyc' | LC_ALL=C sort; \
+	echo $(if $(BUILT),with the plugin); } | cksum | cut -d ' ' -f 1)
 INSTALLED := .venv/installed-$(STATE)
 INSTALLED_LIGHT := .venv-light/installed-$(STATE)
 BIN := .venv/bin
@@ -20,10 +40,10 @@ export UV_SYSTEM_CERTS := 1
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url
 
-.PHONY: help demo demo-light test lint format lock install clean
+.PHONY: help demo demo-light test lint format lock install plugin no-plugin clean
 
 help:
-	@sed -n '1,2s/^# //p' Makefile
+	@sed -n '1,3s/^# //p' Makefile
 
 demo: $(INSTALLED)
 	@$(BIN)/osmv demo $(if $(DATA),--data "$(DATA)") $(ARGS)
@@ -31,7 +51,7 @@ demo: $(INSTALLED)
 demo-light: $(INSTALLED_LIGHT)
 	@.venv-light/bin/osmv demo --light $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-test: $(INSTALLED)
+test: $(INSTALLED) $(TESTED)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: $(INSTALLED)
@@ -55,7 +75,31 @@ lock: $(BIN)/uv
 
 install: $(INSTALLED)
 
-$(INSTALLED): | $(BIN)/uv
+plugin: $(TESTED)
+	@$(if $(MAVEN),,echo "Maven is needed to build the native plugin: Debian has it in the package maven" >&2; exit 1)
+	@$(if $(JDK),,echo "A JDK 21 or newer is needed to build the native plugin: set JAVA_HOME to one" >&2; exit 1)
+	@echo $(NATIVE)/*.zip
+
+$(NATIVE)/tested-%:
+	@echo "Building and testing the native plugin" >&2
+	@rm -rf plugin/java/target/surefire-reports && mkdir -p $(NATIVE)
+	@$(BUILD_PLUGIN) package 2> $(NATIVE)/build.log
+	@$(KEEP_PLUGIN)
+	@cat plugin/java/target/surefire-reports/*.txt | awk -F '[:,]' '/^Tests run/ { run += $$2; skipped += $$8 } \
+		END { print "Java: " run - skipped " passed, " skipped + 0 " skipped" }'
+	@rm -f $(NATIVE)/tested-* && touch $@
+
+# Not worth a failure: all but the native plugin works without it, and `make plugin` or `make test` says what is wrong.
+$(NATIVE)/built-%:
+	@echo "Building the native plugin" >&2
+	@mkdir -p $(NATIVE)
+	@{ $(BUILD_PLUGIN) package -Dmaven.test.skip=true > $(NATIVE)/build.log 2>&1 && $(KEEP_PLUGIN); } \
+		|| echo "The native plugin could not be built ($(NATIVE)/build.log says why): going on without building it" >&2
+
+no-plugin:
+	@echo "No Maven or no JDK 21 or newer: going on without building the native plugin" >&2
+
+$(INSTALLED): | $(BIN)/uv $(or $(BUILT),no-plugin)
 	@echo "Installing the project and its requirements into .venv (the first time brings in some gigabytes: torch)" >&2
 	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-dev.txt
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --reinstall-package opensearch-multivector -e .
@@ -67,7 +111,7 @@ $(BIN)/uv:
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-$(INSTALLED_LIGHT): | .venv-light/bin/pip
+$(INSTALLED_LIGHT): | .venv-light/bin/pip $(or $(BUILT),no-plugin)
 	@echo "Installing the project without torch into .venv-light" >&2
 	@.venv-light/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps \
 		--require-hashes -r requirements-light.txt
@@ -82,3 +126,4 @@ $(INSTALLED_LIGHT): | .venv-light/bin/pip
 
 clean:
 	@rm -rf .venv .venv-light build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(NATIVE) plugin/java/target
