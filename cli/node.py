@@ -38,7 +38,8 @@ def start(
 ) -> None:
     """Bring the node up, fetching OpenSearch the first time (about 100 MB); prints its URL.
 
-    Its data is kept between starts. As root it runs under OSMV_NODE_USER (default: nobody).
+    It has the native plugin, where this package carries it (osmv plugin). Its data is kept between starts.
+    As root it runs under OSMV_NODE_USER (default: nobody).
     Exit code 7 when it can't be fetched or started, with the reason.
     """
     from opensearch_multivector.plugin.node import start_node

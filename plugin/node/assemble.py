@@ -16,17 +16,22 @@ from opensearch_multivector.plugin.node import repository
 from opensearch_multivector.plugin.node.distribution import Distribution, Module
 from opensearch_multivector.plugin.node.download import cached_path, digest, fetch_all
 from opensearch_multivector.plugin.node.places import Places, locked, make_folder
+from opensearch_multivector.plugin.probe import NATIVE
 
 MANIFEST = "manifest.json"
 LAYOUT = 1  # raise it when `build` lays things out differently, so that older assemblies are not taken
 
 
-def assembled(distribution: Distribution, places: Places, console: Console) -> tuple[Path, int]:
+def assembled(
+    distribution: Distribution, places: Places, console: Console, plugin: Path | None = None
+) -> tuple[Path, int]:
     """The folder of the assembled distribution, and the bytes downloaded for it (0 where it was there).
 
-    Every file of an earlier assembly is checked against its manifest; a damaged one leads to a new assembly.
+    ``plugin``: the zip of one more plugin, from this machine. Another zip leads to another assembly. Every file of an
+    earlier assembly is checked against its manifest; a damaged one leads to a new assembly.
     """
-    home = places.distributions / f"opensearch-{distribution.version}-{LAYOUT}-{distribution.key}"
+    name = f"opensearch-{distribution.version}-{LAYOUT}-{distribution.key}"
+    home = places.distributions / (name if plugin is None else f"{name}-{digest(plugin)[:10]}")
     with locked(places.cache / "lock"):
         if whole(home):
             return home, 0
@@ -38,7 +43,7 @@ def assembled(distribution: Distribution, places: Places, console: Console) -> t
         aside = Path(tempfile.mkdtemp(prefix=".aside-", dir=places.distributions))
         new, old = aside / "new", aside / "old"
         try:
-            build(distribution, places.downloads, new)
+            build(distribution, places.downloads, new, plugin)
             if home.exists():
                 home.rename(old)
             new.rename(home)
@@ -58,15 +63,17 @@ def whole(home: Path) -> bool:
         return False
 
 
-def build(distribution: Distribution, downloads: Path, home: Path) -> None:
+def build(distribution: Distribution, downloads: Path, home: Path, plugin: Path | None) -> None:
     """Lay out `lib`, `agent`, `modules` and `plugins` in the new folder `home`, and write the manifest."""
     for artifact in distribution.artifacts:
         source, folder = cached_path(artifact, downloads), home / artifact.place
-        folder.mkdir(parents=True, exist_ok=True)
         if source.suffix == ".zip":
             unpack(source, folder)
         else:
+            folder.mkdir(parents=True, exist_ok=True)
             link(source, folder / artifact.filename)
+    if plugin is not None:
+        unpack(plugin, home / "plugins" / NATIVE)
     for module in distribution.modules:
         folder = home / "modules" / module.name
         (folder / "plugin-descriptor.properties").write_text(descriptor(module, distribution))
@@ -90,6 +97,7 @@ def link(source: Path, target: Path) -> None:
 
 def unpack(source: Path, folder: Path) -> None:
     """Unpack a plugin."""
+    folder.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(source) as archive:
         archive.extractall(folder)
     if not (folder / "plugin-descriptor.properties").is_file():

@@ -13,6 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from opensearch_multivector.errors import InputError, NodeError
+from opensearch_multivector.plugin.carried import carried
 from opensearch_multivector.plugin.node import process, readiness
 from opensearch_multivector.plugin.node.assemble import assembled
 from opensearch_multivector.plugin.node.configure import command_line, free_port, prepare
@@ -52,8 +53,8 @@ def start_node(
     """Bring up the node `name`, or return the one that runs; its data of earlier starts is there again.
 
     `heap` is the JVM's heap (`1g`, `700m`); `port` the HTTP port on 127.0.0.1 (default: the one it had, or a free one).
-    Progress goes to stderr unless `quiet`. `NodeError` says why it can't be fetched or started, `InputError` which
-    argument is wrong.
+    It has the native plugin where this package carries one that fits. Progress goes to stderr unless `quiet`.
+    `NodeError` says why it can't be fetched or started, `InputError` which argument is wrong.
     """
     if not re.fullmatch(r"[1-9]\d*[kmgKMG]", heap):
         raise InputError(f"heap {heap!r}: give a size such as 700m or 2g")
@@ -66,7 +67,7 @@ def start_node(
                 raise NodeError(f"port {port} of 127.0.0.1 is taken: choose another, or leave it out")
             distribution = load(version)
             java = find_java(distribution.java_min, distribution.java_max, where, account)
-            home, downloaded = assembled(distribution, where, console)
+            home, downloaded = assembled(distribution, where, console, plugin_for(version, console))
             for attempt in range(1, PORT_ATTEMPTS + 1):
                 previous = recorded(folder).get("port") if attempt == 1 else None
                 http_port = port or free_port(previous)
@@ -89,6 +90,18 @@ def start_node(
     if status is None:
         raise NodeError(f"node {name!r} ended right after it had answered (see {folder / 'logs'})")
     return status
+
+
+def plugin_for(version: str, console: Console) -> Path | None:
+    """The native plugin's zip for a node of that version, or None, which is said."""
+    plugin = carried()
+    if plugin is None:
+        console.print("This package carries no native plugin (make plugin): the node does without.")
+    elif plugin.fits(version):
+        return plugin.path
+    else:
+        console.print(f"The native plugin fits OpenSearch {plugin.opensearch}, not {version}: the node does without.")
+    return None
 
 
 def await_answer(folder: Path, console: Console, patience: float, jvm: subprocess.Popen[bytes] | None) -> None:

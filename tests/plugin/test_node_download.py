@@ -178,6 +178,25 @@ def test_a_second_assembly_asks_for_nothing(repository: Repository, distribution
     assert (second, received, repository.requests) == (first, 0, [])
 
 
+def test_the_native_plugin_is_laid_out_and_a_changed_one_leads_to_another_assembly(
+    repository: Repository, distribution: Distribution, places: Places, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "native.zip"
+    homes = []
+    for noise in (b"one", b"two"):
+        plugin.write_bytes(plugin_zip(noise))
+        home, _ = assembled(distribution, places, QUIET, plugin)
+        assert (home / "plugins/opensearch-multivector/extra.jar").read_bytes() == noise
+        assert sound(home, distribution)
+        homes.append(home)
+    (homes[1] / "plugins/opensearch-multivector/extra.jar").write_bytes(b"tampered with")
+    again, _ = assembled(distribution, places, QUIET, plugin)
+    assert (again / "plugins/opensearch-multivector/extra.jar").read_bytes() == b"two"
+    without, _ = assembled(distribution, places, QUIET)
+    assert not (without / "plugins/opensearch-multivector").exists()
+    assert len({*homes, again, without}) == 3
+
+
 def test_a_cut_download_is_resumed_where_it_broke(
     repository: Repository, distribution: Distribution, places: Places
 ) -> None:
