@@ -34,11 +34,12 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Say what the cluster can do for multi-vector search, what is missing and how to get it. Changes nothing."""
+    from opensearch_multivector.plugin.carried import carried
     from opensearch_multivector.plugin.diagnosis import diagnose
     from opensearch_multivector.plugin.probe import probe
 
     client = cluster.connect()
-    checks = diagnose(probe(client, index))
+    checks = diagnose(probe(client, index), carried())
     if index is not None:
         checks += check_index(client, index)
     ready = not any(check.state == "missing" for check in checks)

@@ -24,7 +24,7 @@ class Carried:
 
     def fits(self, opensearch: str) -> bool:
         """Whether OpenSearch of that version takes the plugin: of the same minor release, and no older."""
-        mine, other = _numbers(self.opensearch), _numbers(opensearch)
+        mine, other = release_numbers(self.opensearch), release_numbers(opensearch)
         return mine[:2] == other[:2] and mine <= other
 
     @property
@@ -48,5 +48,6 @@ def carried() -> Carried | None:
     return Carried(path.resolve(), version[1], opensearch[1])
 
 
-def _numbers(version: str) -> tuple[int, ...]:
+def release_numbers(version: str) -> tuple[int, ...]:
+    """A version's numbers, for comparing."""
     return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from opensearch_multivector.plugin.carried import Carried, release_numbers
 from opensearch_multivector.plugin.probe import KNN, NATIVE, NEURAL_SEARCH, SECURITY, Capabilities
 
 State: TypeAlias = Literal["ok", "missing", "unknown", "warning", "absent"]
@@ -30,8 +31,11 @@ class Check:
     remedy: str = ""
 
 
-def diagnose(found: Capabilities) -> list[Check]:
-    """The checks, most important first; a cluster serves multi-vector search if none of them is "missing"."""
+def diagnose(found: Capabilities, plugin: Carried | None) -> list[Check]:
+    """The checks, most important first; a cluster serves multi-vector search if none of them is "missing".
+
+    ``plugin``: the native plugin that this package carries, which the cluster's is held against.
+    """
     return [
         _release(found),
         _knn(found),
@@ -44,13 +48,7 @@ def diagnose(found: Capabilities) -> list[Check]:
             "fusions in one request, slim by neural_sparse, seismic; each has another way without it",
             f"bin/opensearch-plugin install {NEURAL_SEARCH} on every node, in the cluster's version",
         ),
-        _plugin(
-            found,
-            NATIVE,
-            "native plugin",
-            "MaxSim inside the cluster; without it the client reranks",
-            "",
-        ),
+        *_native(found, plugin),
         *_security(found),
         *_limits(found),
     ]
@@ -119,6 +117,41 @@ def _late_interaction(found: Capabilities) -> Check:
     return Check(
         name, "absent", "not there", enables, "OpenSearch 3.3 or newer with k-NN; --rerank client needs none of it"
     )
+
+
+def _native(found: Capabilities, plugin: Carried | None) -> Iterator[Check]:
+    """The native plugin: on which nodes, how old, and whether it computes as fast as the processor can."""
+    name, enables = "native plugin", "the rerank `native`, MaxSim inside the cluster; without it the client reranks"
+    get = f"on every node: {plugin.install}, then restart it" if plugin else "run make plugin in the project's sources"
+    if plugin and found.version and not plugin.fits(found.version):
+        get = f"the plugin that this package carries is for OpenSearch {plugin.opensearch}"
+    installed = _plugin(found, NATIVE, name, enables, get)
+    if installed.state != "ok":
+        yield installed
+        return
+    versions = {node.version for node in found.native or ()} or {installed.found}
+    text = ", ".join(sorted(versions))
+    if plugin is None or versions == {plugin.version}:
+        yield Check(name, "ok", text, enables)
+    else:
+        newer = any(release_numbers(version) > release_numbers(plugin.version) for version in versions)
+        remedy = f"upgrade opensearch-multivector here: the nodes' {name} is newer" if newer else get
+        yield Check(name, "warning", f"{text}; this package carries {plugin.version}", enables, remedy)
+    if found.native is None:
+        yield Check(
+            "native kernel", "unknown", "could not be asked", "its speed", "grant cluster:monitor/multivector/stats"
+        )
+        return
+    slow = sorted(node.node for node in found.native if node.kernel == "portable")
+    kernels = ", ".join(sorted({node.kernel for node in found.native}))
+    if slow:
+        words, remedy = (
+            f"portable on {', '.join(slow)}",
+            "add --add-modules=jdk.incubator.vector to jvm.options and restart",
+        )
+        yield Check("native kernel", "warning", words, "its speed", remedy)
+    else:
+        yield Check("native kernel", "ok", kernels, "its speed")
 
 
 def _security(found: Capabilities) -> Iterator[Check]:

@@ -20,8 +20,18 @@ SECURITY = "opensearch-security"
 
 # The node's name is asked for as well, because a node without plugins would else be left out of the answer.
 _PLUGIN_LISTS = "nodes.*.name,nodes.*.plugins.name,nodes.*.plugins.version"
+_NATIVE_STATS = "nodes.*.name,nodes.*.kernel,nodes.*.version"
 # lateInteractionScore came with k-NN 3.3.
 _LATE_INTERACTION_SINCE = (3, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class NativeNode:
+    """The native plugin on one node. ``kernel``: how it computes, "portable" where the JVM lacks the SIMD module."""
+
+    node: str
+    version: str
+    kernel: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,7 @@ class Capabilities:
     """What was found. None everywhere means "can't be known", because the user may not ask or the service hides it.
 
     ``plugins``: name to version, of the plugins that every node has; ``partial_plugins``: those that only some have.
+    ``native``: the native plugin on each node that has it; None where it is nowhere or can't be asked.
     ``engines``: k-NN engine to whether it is known to work (faiss and nmslib load their libraries at first use).
     ``late_interaction_from``: "asked" (the script engine lists it) or "version" (guessed).
     ``permissions``: action to whether the user may take it; empty without the security plugin.
@@ -40,6 +51,7 @@ class Capabilities:
     nodes: int | None
     plugins: dict[str, str] | None
     partial_plugins: frozenset[str]
+    native: tuple[NativeNode, ...] | None
     engines: dict[str, bool | None]
     late_interaction: bool | None
     late_interaction_from: str
@@ -91,6 +103,7 @@ def probe(client: OpenSearch, index: str | None = None) -> Capabilities:
         nodes=count,
         plugins=plugins,
         partial_plugins=partial,
+        native=_native(client) if plugins is None or NATIVE in plugins or NATIVE in partial else None,
         engines=_engines(client) if knn is not False else {},
         late_interaction=late_interaction,
         late_interaction_from=late_from,
@@ -131,6 +144,14 @@ def _plugins(nodes: dict[str, Any] | None) -> tuple[dict[str, str] | None, froze
     everywhere = set.intersection(*map(set, each)) if each else set()
     somewhere = set().union(*each)
     return {name: each[0][name] for name in sorted(everywhere)}, frozenset(somewhere - everywhere), len(each)
+
+
+def _native(client: OpenSearch) -> tuple[NativeNode, ...] | None:
+    stats = _ask(client, "GET", "/_plugins/_multivector/stats", {"filter_path": _NATIVE_STATS})
+    if stats is None:
+        return None
+    nodes = stats.get("nodes", {}).values()
+    return tuple(NativeNode(node["name"], node["version"], node["kernel"]) for node in nodes)
 
 
 def _engines(client: OpenSearch) -> dict[str, bool | None]:

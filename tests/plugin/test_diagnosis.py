@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from opensearch_multivector.plugin.carried import Carried
 from opensearch_multivector.plugin.diagnosis import Check, diagnose
-from opensearch_multivector.plugin.probe import KNN, NEURAL_SEARCH, SECURITY, Capabilities
+from opensearch_multivector.plugin.probe import KNN, NATIVE, NEURAL_SEARCH, SECURITY, Capabilities, NativeNode
+
+CARRIED = Carried(Path("/somewhere/native.zip"), "0.2.0", "3.6.0")
 
 WHOLE = Capabilities(
     version="3.6.0",
@@ -13,6 +17,7 @@ WHOLE = Capabilities(
     nodes=3,
     plugins={KNN: "3.6.0.0", NEURAL_SEARCH: "3.6.0.0", SECURITY: "3.6.0.0"},
     partial_plugins=frozenset(),
+    native=None,
     engines={"lucene": True, "faiss": None, "nmslib": None},
     late_interaction=True,
     late_interaction_from="asked",
@@ -26,7 +31,7 @@ WHOLE = Capabilities(
 
 
 def check(found: Capabilities, name: str) -> Check:
-    (one,) = [check for check in diagnose(found) if check.name == name]
+    (one,) = [check for check in diagnose(found, CARRIED) if check.name == name]
     return one
 
 
@@ -35,7 +40,7 @@ def without(name: str) -> dict[str, str]:
 
 
 def test_a_whole_cluster_lacks_nothing_needed() -> None:
-    states = {check.name: check.state for check in diagnose(WHOLE)}
+    states = {check.name: check.state for check in diagnose(WHOLE, CARRIED)}
     assert states.pop("native plugin") == "absent"
     assert set(states.values()) == {"ok"}
 
@@ -65,7 +70,7 @@ def test_what_the_user_may_not_ask_is_unknown_and_not_missing() -> None:
     blind = replace(
         WHOLE, version=None, plugins=None, engines={}, late_interaction=None, user=None, permissions={}, nodes=None
     )
-    states = {check.name: check.state for check in diagnose(replace(blind, max_clause_count=None))}
+    states = {check.name: check.state for check in diagnose(replace(blind, max_clause_count=None), CARRIED)}
     assert "missing" not in states.values()
     for name in ("OpenSearch", "k-NN", "lateInteractionScore", "security", "max_clause_count"):
         assert states[name] == "unknown"
@@ -81,3 +86,45 @@ def test_permissions_low_limits_and_read_only() -> None:
     assert check(reader, "permissions").found == "may not write in bulk"
     assert check(replace(WHOLE, max_clause_count=512), "max_clause_count").state == "warning"
     assert check(replace(WHOLE, read_only=True), "read-only").state == "warning"
+
+
+def with_native(*nodes: tuple[str, str]) -> Capabilities:
+    """The whole cluster with the native plugin on every node, of these versions and kernels."""
+    native = tuple(NativeNode(f"n{i}", version, kernel) for i, (version, kernel) in enumerate(nodes))
+    return replace(WHOLE, plugins={**(WHOLE.plugins or {}), NATIVE: nodes[0][0]}, native=native)
+
+
+def test_the_native_plugin_on_no_node_or_some_says_how_to_install_it() -> None:
+    somewhere = replace(WHOLE, partial_plugins=frozenset({NATIVE}))
+    for found, said in ((WHOLE, "not installed"), (somewhere, "on some nodes only")):
+        native = check(found, "native plugin")
+        assert (native.state, native.found) == ("absent", said)
+        assert "bin/opensearch-plugin install file:///somewhere/native.zip" in native.remedy
+    too_new = check(replace(WHOLE, version="3.7.0"), "native plugin")
+    assert "for OpenSearch 3.6.0" in too_new.remedy
+    assert "make plugin" in next(c for c in diagnose(WHOLE, None) if c.name == "native plugin").remedy
+
+
+@pytest.mark.parametrize(
+    ("versions", "state", "remedy"),
+    [
+        (["0.2.0", "0.2.0"], "ok", ""),
+        (["0.2.0", "0.1.9"], "warning", "opensearch-plugin install"),
+        (["0.10.0", "0.10.0"], "warning", "upgrade opensearch-multivector here"),
+    ],
+)
+def test_the_native_plugin_is_held_against_the_one_that_is_carried(
+    versions: list[str], state: str, remedy: str
+) -> None:
+    native = check(with_native(*((version, "vector-512") for version in versions)), "native plugin")
+    assert native.state == state
+    assert remedy in native.remedy
+    assert versions[0] in native.found
+
+
+def test_a_node_without_the_simd_module_is_named() -> None:
+    assert check(with_native(("0.2.0", "vector-512")), "native kernel").found == "vector-512"
+    slow = check(with_native(("0.2.0", "vector-512"), ("0.2.0", "portable")), "native kernel")
+    assert (slow.state, slow.found) == ("warning", "portable on n1")
+    assert "--add-modules=jdk.incubator.vector" in slow.remedy
+    assert check(replace(with_native(("0.2.0", "")), native=None), "native kernel").state == "unknown"
