@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from opensearch_multivector.encoding.codecs.base import Codec
 from opensearch_multivector.encoding.codecs.columns import columns
 from opensearch_multivector.encoding.encoders.base import FloatArray
+from opensearch_multivector.errors import InputError
 
 _LEVELS = np.float32(15)
 _SHIFT = np.float32(8)
@@ -48,7 +49,11 @@ class Int4Codec(Codec):
         half = -(-vectors.shape[1] // 2)
         packed = codes[:, :half].copy()
         packed[:, : codes.shape[1] - half] |= codes[:, half:] << 4
-        offset = low + _SHIFT * scale
+        with np.errstate(over="ignore", invalid="ignore"):
+            offset = low + _SHIFT * scale
+            greatest = offset + (_SHIFT - 1) * scale
+        if not np.isfinite(greatest).all():
+            raise InputError("token vectors range over more than float32 holds: use codec f32")
         return b"".join((scale.astype("<f4").tobytes(), offset.astype("<f4").tobytes(), packed.tobytes()))
 
     def decode(self, payload: memoryview, count: int, dim: int) -> FloatArray:

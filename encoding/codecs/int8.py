@@ -21,6 +21,7 @@ import numpy as np
 from opensearch_multivector.encoding.codecs.base import Codec
 from opensearch_multivector.encoding.codecs.columns import columns
 from opensearch_multivector.encoding.encoders.base import FloatArray
+from opensearch_multivector.errors import InputError
 
 _LEVELS = np.float32(255)
 _SHIFT = np.float32(128)
@@ -43,7 +44,11 @@ class Int8Codec(Codec):
         low = vectors.min(axis=1)
         # In float64: hi - lo of two huge finite floats may not be finite in float32.
         scale = ((vectors.max(axis=1).astype(np.float64) - low) / _LEVELS).astype(np.float32)
-        offset = low + _SHIFT * scale
+        with np.errstate(over="ignore", invalid="ignore"):
+            offset = low + _SHIFT * scale
+            greatest = offset + (_SHIFT - 1) * scale
+        if not np.isfinite(greatest).all():
+            raise InputError("token vectors range over more than float32 holds: use codec f32")
         divisor = np.where(scale > 0, scale, np.float32(1))
         codes = np.rint((vectors - offset[:, None]) / divisor[:, None]).clip(-128, 127).astype(np.int8)
         return b"".join((scale.astype("<f4").tobytes(), offset.astype("<f4").tobytes(), codes.tobytes()))

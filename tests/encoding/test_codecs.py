@@ -170,6 +170,10 @@ def test_wrong_shape_unknown_codec_and_overflow_say_what_to_do() -> None:
     for name in ("bit", "residual2"):
         with pytest.raises(InputError, match=r"beyond float32.*use codec f32"):
             encoded(np.full((1, 3), 3e38, np.float32), name)
+    largest = np.finfo(np.float32).max
+    for name in ("int8", "int4"):
+        with pytest.raises(InputError, match=r"range over more than float32.*use codec f32"):
+            encoded(np.array([[largest, -largest]], np.float32), name)
 
 
 @pytest.mark.parametrize(("name", "levels"), [("int8", 255), ("int4", 15)])
