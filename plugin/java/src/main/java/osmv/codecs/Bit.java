@@ -35,17 +35,27 @@ public final class Bit extends StoredCodec {
     public byte[] encode(float[] vectors, int count, int dim) {
         byte[] payload = new byte[Math.toIntExact(payloadSize(count, dim))];
         for (int j = 0; j < count; j++) {
-            float[] rotated = query(java.util.Arrays.copyOfRange(vectors, j * dim, (j + 1) * dim));
-            double squares = 0;
+            double norm = 0;
+            for (int k = 0; k < dim; k++) {
+                norm += (double) vectors[j * dim + k] * vectors[j * dim + k];
+            }
+            norm = Math.sqrt(norm);
+            if (norm > Float.MAX_VALUE) {
+                throw new IllegalArgumentException("vector " + j + " has a norm beyond 32-bit floats: use codec f32 or int8");
+            }
+            float[] unit = new float[dim];
+            for (int k = 0; k < dim; k++) {
+                unit[k] = (float) (vectors[j * dim + k] / (norm > 0 ? norm : 1));
+            }
+            float[] rotated = query(unit);
             double absolute = 0;
             for (int k = 0; k < dim; k++) {
-                squares += (double) rotated[k] * rotated[k];
                 absolute += Math.abs((double) rotated[k]);
                 if (rotated[k] > 0) {
                     payload[4 * count + j * width(dim) + k / 8] |= (byte) (1 << k % 8);
                 }
             }
-            LittleEndian.putFloat(payload, 4 * j, absolute > 0 ? (float) (squares / absolute) : 0);
+            LittleEndian.putFloat(payload, 4 * j, absolute > 0 ? (float) (norm / absolute) : 0);
         }
         return payload;
     }

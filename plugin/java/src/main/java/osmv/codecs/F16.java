@@ -20,7 +20,9 @@ final class F16 extends StoredCodec {
         for (int i = 0; i < count * dim; i++) {
             short half = Float.floatToFloat16(vectors[i]);
             if (Float.isInfinite(Float.float16ToFloat(half))) {
-                throw new IllegalArgumentException("token vectors exceed 65,504, the largest in f16: use codec f32 or int8");
+                throw new IllegalArgumentException(
+                    "vector " + i / dim + " exceeds 65,504, the largest in f16: use codec f32 or int8"
+                );
             }
             LittleEndian.putShort(payload, 2 * i, half);
         }

@@ -49,6 +49,9 @@ abstract class Scalar extends StoredCodec {
             // In double: hi - lo of two huge finite floats may not be finite as a float.
             float scale = (float) (((double) high - low) / (levels - 1));
             float offset = low + (levels / 2) * scale;
+            if (Float.isFinite(offset + (levels / 2 - 1) * scale) == false) {
+                throw new IllegalArgumentException("vector " + j + " ranges over more than 32-bit floats hold: use codec f32");
+            }
             float divisor = scale > 0 ? scale : 1;
             for (int k = 0; k < dim; k++) {
                 codes[k] = code(vectors[j * dim + k], low, divisor, offset);
