@@ -54,8 +54,8 @@ def search(
         str, typer.Option(help="bm25, dense, slim, codes:nprobe=8, ...; several joined by + are fused.")
     ] = "dense",
     rerank: Annotated[
-        str, typer.Option(help="client, painless, a chain such as bit:keep=100>client, or none.")
-    ] = "client",
+        str, typer.Option(help="native, client, painless, a chain such as bit:keep=100>client, or none; auto chooses.")
+    ] = "auto",
     fusion: Annotated[
         str, typer.Option(help="Where first stages are fused: engine (OpenSearch's hybrid query), client, or auto.")
     ] = "auto",

@@ -1,17 +1,19 @@
-"""Whether OpenSearch itself fuses several queries of one search as the client would: the `hybrid` query.
+"""What OpenSearch itself can do of a search, for requests that leave open where it is done (``"auto"``).
 
-It comes with the neural-search plugin. Each shard hands on a list of its own for every query, so that a search over
-several shards fuses longer lists than the client gets; over one shard both fuse the same.
+Fusing takes the `hybrid` query of the neural-search plugin. Each shard hands on a list of its own for every query, so
+that a search over several shards fuses longer lists than the client gets; over one shard both fuse the same. MaxSim
+takes the native plugin.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch, exceptions
 
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
-from opensearch_multivector.plugin.probe import NEURAL_SEARCH
+from opensearch_multivector.plugin.probe import NATIVE, NEURAL_SEARCH
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
@@ -20,40 +22,40 @@ _PLUGINS = {"filter_path": "nodes.*.name,nodes.*.plugins.name"}
 _SHARDS = "index.number_of_shards"
 
 
-def engine_fuses(client: OpenSearch, index: str) -> bool:
-    """Whether every node has the plugin and ``index`` is a single one of one shard.
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """``fuses``: whether it fuses as the client would, for one index; ``scores``: whether it computes MaxSim."""
 
-    False, too, where the user may not ask. Raises ClusterError where the cluster can't be reached.
-    """
+    fuses: bool = False
+    scores: bool = False
+
+
+def ask_engine(client: OpenSearch, index: str) -> Engine:
+    """What every node can do; nothing where the user may not ask. Raises ClusterError where nobody answers."""
     with cluster_errors():
         try:
             nodes = client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS)
-            return _have_plugin(nodes) and _one_shard(client.indices.get_settings(index=index, name=_SHARDS))
+            return _engine(nodes, client.indices.get_settings(index=index, name=_SHARDS))
         except exceptions.ConnectionError:
             raise
         except exceptions.TransportError:
-            return False
+            return Engine()
 
 
-async def engine_fuses_async(client: AsyncOpenSearch, index: str) -> bool:
-    """As `engine_fuses`."""
+async def ask_engine_async(client: AsyncOpenSearch, index: str) -> Engine:
+    """As `ask_engine`."""
     with cluster_errors():
         try:
             nodes = await client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS)
-            return _have_plugin(nodes) and _one_shard(await client.indices.get_settings(index=index, name=_SHARDS))
+            return _engine(nodes, await client.indices.get_settings(index=index, name=_SHARDS))
         except exceptions.ConnectionError:
             raise
         except exceptions.TransportError:
-            return False
+            return Engine()
 
 
-def _have_plugin(answer: dict[str, Any]) -> bool:
-    nodes = answer.get("nodes", {}).values()
-    return bool(nodes) and all(
-        any(plugin["name"] == NEURAL_SEARCH for plugin in node.get("plugins", ())) for node in nodes
-    )
-
-
-def _one_shard(answer: dict[str, Any]) -> bool:
-    shards = [each["settings"]["index"]["number_of_shards"] for each in answer.values()]
-    return shards == ["1"]
+def _engine(nodes: dict[str, Any], settings: dict[str, Any]) -> Engine:
+    plugins = [{plugin["name"] for plugin in node.get("plugins", ())} for node in nodes.get("nodes", {}).values()]
+    shards = [each["settings"]["index"]["number_of_shards"] for each in settings.values()]
+    everywhere = set.intersection(*plugins) if plugins else set()
+    return Engine(fuses=NEURAL_SEARCH in everywhere and shards == ["1"], scores=NATIVE in everywhere)

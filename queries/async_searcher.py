@@ -12,8 +12,8 @@ from tenacity import AsyncRetrying
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.plugin.artifacts import load_state_async
 from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.engine import Engine, ask_engine_async
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
-from opensearch_multivector.plugin.hybrid import engine_fuses_async
 from opensearch_multivector.plugin.mapping import read_spec_async
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import Dsl
@@ -58,7 +58,7 @@ class AsyncSearcher:
         if tenant is not None:
             check_clause("tenant", tenant)
         self._tenant = tenant
-        self._engine_fuses: bool | None = None
+        self._engine: Engine | None = None  # asked for at the first search that leaves something open
         self.spec = spec
         self._client = client
         self._queries = QueryEncoder(spec, encoder, term_encoder)
@@ -88,7 +88,7 @@ class AsyncSearcher:
             (encoded,) = await asyncio.to_thread(self._queries.encode, [query], request.needs)
             spans = await asyncio.to_thread(self._queries.spans) if request.explain else None
         timings = {"encode": (time.perf_counter() - start) * 1e3}
-        running = plan(self.spec, request, encoded, spans, await self._fuses(request))
+        running = plan(self.spec, request, encoded, spans, await self._engine_for(request))
         outcome = await asyncio.to_thread(advance, running, None)
         while isinstance(outcome, Round):
             sent = time.perf_counter()
@@ -107,10 +107,10 @@ class AsyncSearcher:
 
         return list(await asyncio.gather(*map(one, queries)))
 
-    async def _fuses(self, request: SearchRequest) -> bool:
-        if self._engine_fuses is None and request.asks_what_fuses:
-            self._engine_fuses = await engine_fuses_async(self._client, self.index)
-        return bool(self._engine_fuses)
+    async def _engine_for(self, request: SearchRequest) -> Engine:
+        if self._engine is None and request.asks_engine:
+            self._engine = await ask_engine_async(self._client, self.index)
+        return self._engine or Engine()
 
     async def _run(self, round_: Round) -> list[Response]:
         async def send() -> list[Response]:

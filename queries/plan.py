@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Any, Literal, TypeAlias, TypeVar
 
+from opensearch_multivector.plugin.engine import Engine
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.explain import TokenSpans, token_matches
@@ -23,6 +24,7 @@ from opensearch_multivector.queries.fusion import best_first, fuse
 from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.rerankers import (
     MAX_RESPONSE_BYTES,
+    NATIVE_CODECS,
     Key,
     Reranked,
     Reranker,
@@ -54,6 +56,8 @@ class Round:
     url_parameters: Mapping[str, str] = field(default_factory=dict)
 
 
+_UNKNOWN = Engine()
+
 Plan: TypeAlias = Generator[Round, list[Response], SearchResult]
 
 
@@ -68,21 +72,25 @@ class _Candidates:
 
 
 def plan(
-    spec: FieldSpec, request: SearchRequest, query: EncodedQuery, spans: TokenSpans | None, engine_fuses: bool = False
+    spec: FieldSpec,
+    request: SearchRequest,
+    query: EncodedQuery,
+    spans: TokenSpans | None,
+    engine: Engine = _UNKNOWN,
 ) -> Plan:
     """Plan one search. ``spans`` finds token spans for `explain`; None: tokens are named by their position.
 
-    ``engine_fuses``: whether OpenSearch can fuse, for a request that leaves that open (``fusion="auto"``).
+    ``engine``: what OpenSearch can do, for a request that leaves that open (``fusion="auto"``, ``rerank="auto"``).
 
     The result's ``timings`` hold only what is computed here; the runner adds what it measured.
     """
     first = parse_first_stages(request.first_stage)
-    chain = parse_rerank(request.rerank)
+    chain = parse_rerank(request.rerank, engine.scores and spec.codec in NATIVE_CODECS)
     for stage in first.stages:
         stage.check(spec)
     for reranker in chain:
         reranker.check(spec)
-    first = _fused_where(first, spec, request, query, engine_fuses)
+    first = _fused_where(first, spec, request, query, engine.fuses)
     timings: dict[str, float] = {}
 
     page_end = request.offset + request.size

@@ -9,10 +9,10 @@ from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import Dsl, parse_first_stages
 from opensearch_multivector.queries.first_stages.base import MAX_WINDOW
 from opensearch_multivector.queries.first_stages.hybrid import why_not_hybrid
-from opensearch_multivector.queries.rerankers import parse_rerank
+from opensearch_multivector.queries.rerankers import AUTO, parse_rerank
 
 DEFAULT_FIRST_STAGE = "dense"
-DEFAULT_RERANK = "client"
+DEFAULT_RERANK = AUTO
 DEFAULT_WINDOW = 100
 DEFAULT_FUSION = "auto"
 _FUSIONS = ("auto", "engine", "client")
@@ -72,8 +72,10 @@ class SearchRequest:
         return replace(self, filter={"bool": {"filter": clauses}})
 
     @property
-    def asks_what_fuses(self) -> bool:
-        """Whether it has to be known if OpenSearch can fuse."""
+    def asks_engine(self) -> bool:
+        """Whether it has to be known if OpenSearch can fuse, or rerank."""
+        if self.rerank is not None and AUTO in map(str.strip, self.rerank.split(">")):
+            return True
         stages = parse_first_stages(self.first_stage).stages
         return len(stages) > 1 and self.fusion == "auto" and why_not_hybrid(stages) is None
 

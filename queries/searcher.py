@@ -12,8 +12,8 @@ from tenacity import Retrying
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.engine import Engine, ask_engine
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD
-from opensearch_multivector.plugin.hybrid import engine_fuses
 from opensearch_multivector.plugin.mapping import read_spec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.explain import TokenSpans
@@ -64,7 +64,7 @@ class Searcher:
         if tenant is not None:
             check_clause("tenant", tenant)
         self._tenant = tenant
-        self._engine_fuses: bool | None = None
+        self._engine: Engine | None = None  # asked for at the first search that leaves something open
         self.spec = load_state(client, read_spec(client, index, field))
         self._client = client
         self._queries = QueryEncoder(self.spec, encoder, term_encoder)
@@ -74,7 +74,8 @@ class Searcher:
 
         Options: ``first_stage`` (a name of `FIRST_STAGES`, with parameters after a colon: "codes:nprobe=8"; a fusion
         by RRF: "bm25+dense", or by weighted sum: "0.3*bm25+0.7*dense"), ``rerank`` (a name of `RERANKERS`, a chain of
-        them: "bit:keep=100>client", or None), ``size``, ``offset`` (paging, within the window), ``window_size``
+        them: "bit:keep=100>client", or None; "auto", by default, is `native` where every node has the native plugin and
+        it reads the index's codec, else `client`), ``size``, ``offset`` (paging, within the window), ``window_size``
         (candidates that the first stage hands to the rerank), ``filter`` (an OpenSearch clause), ``source`` (True,
         False or field names), ``routing``, ``min_score`` (of the final score), ``explain`` (token matches in each hit),
         ``fusion`` (where several first stages are fused: "engine", in OpenSearch's own `hybrid` query, which also saves
@@ -87,7 +88,7 @@ class Searcher:
         start = time.perf_counter()
         (encoded,) = self._queries.encode([query], request.needs)
         timings = {"encode": (time.perf_counter() - start) * 1e3}
-        running = plan(self.spec, request, encoded, self._spans(request), self._fuses(request))
+        running = plan(self.spec, request, encoded, self._spans(request), self._engine_for(request))
         outcome = advance(running, None)
         while isinstance(outcome, Round):
             sent = time.perf_counter()
@@ -110,7 +111,7 @@ class Searcher:
         share = (time.perf_counter() - start) * 1e3 / len(queries)
         timings = [{"encode": share} for _ in queries]
         plans: list[Plan] = [
-            plan(self.spec, request, query, self._spans(request), self._fuses(request))
+            plan(self.spec, request, query, self._spans(request), self._engine_for(request))
             for request, query in zip(requests, encoded, strict=True)
         ]
         outcomes: list[SearchResult | Round] = [advance(running, None) for running in plans]
@@ -126,10 +127,10 @@ class Searcher:
             if isinstance(outcome, SearchResult)
         ]
 
-    def _fuses(self, request: SearchRequest) -> bool:
-        if self._engine_fuses is None and request.asks_what_fuses:
-            self._engine_fuses = engine_fuses(self._client, self.index)
-        return bool(self._engine_fuses)
+    def _engine_for(self, request: SearchRequest) -> Engine:
+        if self._engine is None and request.asks_engine:
+            self._engine = ask_engine(self._client, self.index)
+        return self._engine or Engine()
 
     def _spans(self, request: SearchRequest) -> TokenSpans | None:
         return self._queries.spans() if request.explain else None

@@ -13,7 +13,7 @@ from small_index import SmallIndex, make_index, make_query
 
 from opensearch_multivector.errors import ClusterError, InputError
 from opensearch_multivector.plugin.connection import connect_async
-from opensearch_multivector.plugin.hybrid import engine_fuses, engine_fuses_async
+from opensearch_multivector.plugin.engine import ask_engine, ask_engine_async
 from opensearch_multivector.queries.async_searcher import AsyncSearcher
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import FIRST_STAGES, parse_first_stages
@@ -172,8 +172,8 @@ class TestAuto:
         expected = {one_shard.name: True, two_shards.name: False, both: False}
         async with connect_async(node_url) as async_client:
             for index, fuses in expected.items():
-                assert engine_fuses(client, index) is fuses
-                assert await engine_fuses_async(async_client, index) is fuses
+                assert ask_engine(client, index).fuses is fuses
+                assert (await ask_engine_async(async_client, index)).fuses is fuses
 
     @pytest.mark.parametrize("fusion", BY_RANKS)
     def test_over_two_shards_the_client_fuses(self, fusion: str, watched: OpenSearch, two_shards: SmallIndex) -> None:
