@@ -8,14 +8,20 @@ import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
 import org.opensearch.cluster.service.ClusterService;
 import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Settings;
+import org.opensearch.core.common.breaker.CircuitBreaker;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
 import org.opensearch.env.Environment;
 import org.opensearch.env.NodeEnvironment;
+import org.opensearch.index.IndexModule;
 import org.opensearch.index.mapper.Mapper;
 import org.opensearch.index.mapper.MetadataFieldMapper;
+import org.opensearch.indices.breaker.BreakerSettings;
+import org.opensearch.monitor.jvm.JvmInfo;
+import org.opensearch.plugins.CircuitBreakerPlugin;
 import org.opensearch.plugins.MapperPlugin;
 import org.opensearch.plugins.Plugin;
+import org.opensearch.plugins.SearchPlugin;
 import org.opensearch.repositories.RepositoriesService;
 import org.opensearch.script.ScriptService;
 import org.opensearch.threadpool.ThreadPool;
@@ -24,10 +30,74 @@ import org.opensearch.watcher.ResourceWatcherService;
 import osmv.field.StoredSource;
 import osmv.field.TokenVectorsFieldMapper;
 import osmv.field.TokenVectorsFieldType;
+import osmv.query.MaxSimQueryBuilder;
+import osmv.query.MaxSimRescorerBuilder;
+import osmv.query.Searches;
 
 /** Late interaction inside OpenSearch: what the plugin brings is registered here, and nothing else happens here. */
-public final class MultiVectorPlugin extends Plugin implements MapperPlugin {
+public final class MultiVectorPlugin extends Plugin implements MapperPlugin, SearchPlugin, CircuitBreakerPlugin {
+    private final Searches searches = new Searches();
     private volatile int maxDocumentVectors = TokenVectorsFieldMapper.MAX_VECTORS.get(Settings.EMPTY);
+
+    @Override
+    public List<Setting<?>> getSettings() {
+        return List.of(TokenVectorsFieldMapper.MAX_VECTORS, Searches.MAX_QUERY_VECTORS, Searches.MAX_WINDOW_SIZE);
+    }
+
+    @Override
+    public Map<String, Mapper.TypeParser> getMappers() {
+        return Map.of(TokenVectorsFieldType.TYPE, TokenVectorsFieldMapper.parser(() -> maxDocumentVectors));
+    }
+
+    @Override
+    public Map<String, MetadataFieldMapper.TypeParser> getMetadataMappers() {
+        return Map.of(StoredSource.NAME, StoredSource.PARSER);
+    }
+
+    @Override
+    public List<QuerySpec<?>> getQueries() {
+        return List.of(
+            new QuerySpec<>(
+                MaxSimQueryBuilder.NAME,
+                in -> new MaxSimQueryBuilder(in, searches),
+                parser -> MaxSimQueryBuilder.parse(parser, searches)
+            )
+        );
+    }
+
+    @Override
+    public List<RescorerSpec<?>> getRescorers() {
+        return List.of(
+            new RescorerSpec<>(
+                MaxSimRescorerBuilder.NAME,
+                in -> new MaxSimRescorerBuilder(in, searches),
+                parser -> MaxSimRescorerBuilder.parse(parser, searches)
+            )
+        );
+    }
+
+    @Override
+    public void onIndexModule(IndexModule indexModule) {
+        indexModule.addSearchOperationListener(searches);
+    }
+
+    /** A tenth of the heap, until {@code breaker.multivector.limit} says otherwise. */
+    @Override
+    public BreakerSettings getCircuitBreaker(Settings settings) {
+        BreakerSettings standard = new BreakerSettings(
+            Searches.BREAKER,
+            JvmInfo.jvmInfo().getMem().getHeapMax().getBytes() / 10,
+            1,
+            CircuitBreaker.Type.MEMORY,
+            CircuitBreaker.Durability.TRANSIENT
+        );
+        return BreakerSettings.updateFromSettings(standard, settings);
+    }
+
+    @Override
+    public void setCircuitBreaker(CircuitBreaker circuitBreaker) {
+        searches.breaker(circuitBreaker);
+    }
 
     @Override
     public Collection<Object> createComponents(
@@ -41,26 +111,12 @@ public final class MultiVectorPlugin extends Plugin implements MapperPlugin {
         NodeEnvironment nodeEnvironment,
         NamedWriteableRegistry namedWriteableRegistry,
         IndexNameExpressionResolver indexNameExpressionResolver,
-        Supplier<RepositoriesService> repositoriesServiceSupplier
+        Supplier<RepositoriesService> repositoriesService
     ) {
         maxDocumentVectors = TokenVectorsFieldMapper.MAX_VECTORS.get(clusterService.getSettings());
         clusterService.getClusterSettings()
             .addSettingsUpdateConsumer(TokenVectorsFieldMapper.MAX_VECTORS, limit -> maxDocumentVectors = limit);
-        return List.of();
-    }
-
-    @Override
-    public List<Setting<?>> getSettings() {
-        return List.of(TokenVectorsFieldMapper.MAX_VECTORS);
-    }
-
-    @Override
-    public Map<String, Mapper.TypeParser> getMappers() {
-        return Map.of(TokenVectorsFieldType.TYPE, TokenVectorsFieldMapper.parser(() -> maxDocumentVectors));
-    }
-
-    @Override
-    public Map<String, MetadataFieldMapper.TypeParser> getMetadataMappers() {
-        return Map.of(StoredSource.NAME, StoredSource.PARSER);
+        searches.follow(clusterService.getSettings(), clusterService.getClusterSettings());
+        return List.of(searches);
     }
 }

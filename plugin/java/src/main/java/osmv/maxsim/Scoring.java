@@ -62,7 +62,7 @@ public enum Scoring {
     public abstract double empty();
 
     /** n of {@link #score}: what the raw score is a multiple of, about. */
-    abstract double scale(float[] weights);
+    public abstract double scale(float[] weights);
 
     /**
      * The score that OpenSearch sees, which must not be negative: n f(S / n) with f(x) = 1 + x where x &gt;= 0 and 1 / (1 - x)

@@ -1,0 +1,144 @@
+package osmv.query;
+
+import java.io.IOException;
+import java.util.Objects;
+import org.opensearch.core.common.ParsingException;
+import org.opensearch.core.common.io.stream.StreamInput;
+import org.opensearch.core.common.io.stream.StreamOutput;
+import org.opensearch.core.xcontent.XContentBuilder;
+import org.opensearch.core.xcontent.XContentParser;
+import org.opensearch.core.xcontent.XContentParser.Token;
+import org.opensearch.index.query.QueryRewriteContext;
+import org.opensearch.index.query.QueryShardContext;
+import org.opensearch.search.rescore.RescoreContext;
+import org.opensearch.search.rescore.RescorerBuilder;
+import osmv.maxsim.QueryVectors;
+
+/**
+ * The rescorer {@code maxsim}:
+ *
+ * <pre>
+ * "rescore": {"window_size": 1000,
+ *             "maxsim": {"field": "mv.vectors", "query_vectors": ..., "weights": ..., "score": ...,
+ *                        "first": {"field": "mv.bits", "keep": 100}}}
+ * </pre>
+ *
+ * <p>{@code first} is a cheap pass over the whole window, say over bits, after which only the best {@code keep} are scored.
+ */
+public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerBuilder> {
+    public static final String NAME = "maxsim";
+
+    private final String field;
+    private final QueryVectors query;
+    private final First first;
+    private final Searches searches;
+
+    /** The pass before, and how many documents it leaves. */
+    record First(String field, int keep) {}
+
+    MaxSimRescorerBuilder(String field, QueryVectors query, First first, Searches searches) {
+        this.field = field;
+        this.query = query;
+        this.first = first;
+        this.searches = searches;
+    }
+
+    public MaxSimRescorerBuilder(StreamInput in, Searches searches) throws IOException {
+        super(in);
+        field = in.readString();
+        query = QueryContent.read(in);
+        first = in.readBoolean() ? new First(in.readString(), in.readVInt()) : null;
+        this.searches = searches;
+    }
+
+    @Override
+    protected void doWriteTo(StreamOutput out) throws IOException {
+        out.writeString(field);
+        QueryContent.write(out, query);
+        out.writeBoolean(first != null);
+        if (first != null) {
+            out.writeString(first.field);
+            out.writeVInt(first.keep);
+        }
+    }
+
+    public static MaxSimRescorerBuilder parse(XContentParser parser, Searches searches) throws IOException {
+        QueryContent content = new QueryContent(searches.maxQueryVectors());
+        First first = null;
+        while (parser.nextToken() != Token.END_OBJECT) {
+            String key = parser.currentName();
+            parser.nextToken();
+            if (content.read(key, parser)) {
+                continue;
+            }
+            if (!key.equals("first")) {
+                throw QueryContent.unknown(key, parser);
+            }
+            first = first(parser);
+        }
+        return new MaxSimRescorerBuilder(content.field(parser), content.query(parser), first, searches);
+    }
+
+    private static First first(XContentParser parser) throws IOException {
+        QueryContent.expect(Token.START_OBJECT, "an object of [field] and [keep]", "first", parser);
+        String field = null;
+        Double keep = null;
+        while (parser.nextToken() != Token.END_OBJECT) {
+            String key = parser.currentName();
+            parser.nextToken();
+            switch (key) {
+                case "field" -> field = QueryContent.string("first.field", parser);
+                case "keep" -> keep = QueryContent.number("first.keep", parser);
+                default -> throw QueryContent.unknown("first." + key, parser);
+            }
+        }
+        QueryContent.required("first.field", field, parser);
+        if (QueryContent.required("first.keep", keep, parser) < 1 || keep != Math.rint(keep) || keep > Integer.MAX_VALUE) {
+            throw new ParsingException(parser.getTokenLocation(), "[maxsim] [first.keep] is " + keep + ": it is a whole number from 1 on");
+        }
+        return new First(field, keep.intValue());
+    }
+
+    @Override
+    protected void doXContent(XContentBuilder builder, Params params) throws IOException {
+        builder.startObject(NAME);
+        QueryContent.toXContent(builder, field, query);
+        if (first != null) {
+            builder.startObject("first").field("field", first.field).field("keep", first.keep).endObject();
+        }
+        builder.endObject();
+    }
+
+    @Override
+    public RescorerBuilder<MaxSimRescorerBuilder> rewrite(QueryRewriteContext context) {
+        return this;
+    }
+
+    @Override
+    protected RescoreContext innerBuildContext(int windowSize, QueryShardContext context) {
+        if (windowSize > searches.maxWindowSize()) {
+            throw new IllegalArgumentException(
+                "[maxsim] window_size is " + windowSize + ", the most that [" + Searches.MAX_WINDOW_SIZE.getKey() + "] allows is "
+                    + searches.maxWindowSize()
+            );
+        }
+        First resolved = first == null ? null : new First(QueryContent.resolve(first.field, context), first.keep);
+        return new MaxSimRescorer.Context(windowSize, QueryContent.resolve(field, context), query, resolved, searches);
+    }
+
+    @Override
+    public boolean equals(Object other) {
+        return super.equals(other) && other instanceof MaxSimRescorerBuilder builder && field.equals(builder.field)
+            && query.equals(builder.query) && Objects.equals(first, builder.first);
+    }
+
+    @Override
+    public int hashCode() {
+        return Objects.hash(super.hashCode(), field, query, first);
+    }
+
+    @Override
+    public String getWriteableName() {
+        return NAME;
+    }
+}
