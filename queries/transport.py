@@ -10,6 +10,7 @@ from typing import Any
 from opensearchpy.exceptions import TransportError
 from tenacity import retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from opensearch_multivector.errors import MismatchError
 from opensearch_multivector.queries.plan import Plan, Response, Round
 from opensearch_multivector.queries.rerankers import MAX_RESPONSE_BYTES
 from opensearch_multivector.queries.results import SearchResult
@@ -31,7 +32,14 @@ PATIENCE: dict[str, Any] = {
 
 
 def advance(running: Plan, answer: list[Response] | None) -> SearchResult | Round:
-    """Advance a plan by the answer to its last round (None: start it), to its next round or its result."""
+    """Advance a plan by the answer to its last round (None: start it), to its next round or its result.
+
+    Raises MismatchError where a shard found vectors of another dimension, which would else only lack from the hits.
+    """
+    for response in answer or ():
+        for failure in response["_shards"].get("failures", ()):
+            if failure["reason"]["type"] == "dimension_mismatch":
+                raise MismatchError(f"index {failure['index']!r}: {failure['reason']['reason']}")
     try:
         return next(running) if answer is None else running.send(answer)
     except StopIteration as stop:
