@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch
-from small_index import SmallIndex, make_index, make_query, unit
+from small_index import EVERY_RERANK, SmallIndex, make_index, make_query, unit
 
 from opensearch_multivector.encoding.maxsim import maxsim
 from opensearch_multivector.errors import ClusterError, InputError, MismatchError
@@ -17,7 +17,6 @@ from opensearch_multivector.plugin.connection import connect_async
 from opensearch_multivector.queries.async_searcher import AsyncSearcher
 from opensearch_multivector.queries.first_stages import FIRST_STAGES
 from opensearch_multivector.queries.fusion import reciprocal_rank_fusion
-from opensearch_multivector.queries.rerankers import RERANKERS
 from opensearch_multivector.queries.searcher import Searcher
 
 pytestmark = pytest.mark.integration
@@ -27,7 +26,6 @@ QUERY = make_query()
 # k-NN gives the nearest, however far they are: with few documents every one.
 NEAREST = {"dense", "fde", "gauss", "tokens", "views"}
 EVERY_STAGE = [*(name for name in FIRST_STAGES if name != "seismic"), "bm25+dense", "bm25+dense+slim"]
-EVERY_RERANK = [None, *RERANKERS]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +70,7 @@ def test_painless_and_client_agree(small: SmallIndex, searcher: Searcher) -> Non
         assert [hit.doc_id for hit in painless_hits if hit.doc_id in positive] == positive
 
 
-@pytest.mark.parametrize("first", RERANKERS)
+@pytest.mark.parametrize("first", EVERY_RERANK)
 def test_a_chain_goes_on_with_what_its_first_rerank_keeps(first: str, small: SmallIndex, searcher: Searcher) -> None:
     query = make_query(5)
     assert query.vectors is not None
@@ -209,7 +207,7 @@ class TestChanges:
                     hit.doc_id for hit in searcher.search(QUERY, first_stage=stage, rerank=rerank, size=40).hits
                 ]
                 for stage in EVERY_STAGE
-                for rerank in EVERY_RERANK
+                for rerank in (None, *EVERY_RERANK)
             }
 
         before = rankings()
@@ -258,7 +256,8 @@ class TestDamage:
         self.put_blob(small, "d002", None)
         self.put_blob(small, "d003", whole[:4] + b"\x63" + whole[5:])
         for stage in ("dense", "bm25+dense"):
-            result = Searcher(client, index_name).search(QUERY, first_stage=stage, size=20, explain=True)
+            searcher = Searcher(client, index_name)
+            result = searcher.search(QUERY, first_stage=stage, rerank="client", size=20, explain=True)
             assert set(result.skipped) == {"d000", "d001", "d002", "d003"}
             assert "CRC-32C" in result.skipped["d000"]
             assert "CRC-32C" in result.skipped["d001"]

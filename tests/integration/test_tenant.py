@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch, Transport
-from small_index import SmallIndex, make_index, make_query
+from small_index import EVERY_RERANK, SmallIndex, make_index, make_query
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin.connection import connect_async
 from opensearch_multivector.queries.async_searcher import AsyncSearcher
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import FIRST_STAGES
-from opensearch_multivector.queries.rerankers import RERANKERS
 from opensearch_multivector.queries.searcher import Searcher
 
 pytestmark = pytest.mark.integration
@@ -60,7 +59,7 @@ def small(client: OpenSearch) -> Iterator[SmallIndex]:
     client.indices.delete(index=name)
 
 
-@pytest.mark.parametrize("rerank", [None, *RERANKERS])
+@pytest.mark.parametrize("rerank", [None, *EVERY_RERANK])
 @pytest.mark.parametrize("stage", STAGES)
 def test_no_filter_widens(stage: str, rerank: str | None, client: OpenSearch, small: SmallIndex) -> None:
     searcher = Searcher(client, small.name, tenant=TENANT)
