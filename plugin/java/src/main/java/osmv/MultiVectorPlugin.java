@@ -4,10 +4,16 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import org.opensearch.action.ActionRequest;
 import org.opensearch.cluster.metadata.IndexNameExpressionResolver;
+import org.opensearch.cluster.node.DiscoveryNodes;
 import org.opensearch.cluster.service.ClusterService;
+import org.opensearch.common.settings.ClusterSettings;
+import org.opensearch.common.settings.IndexScopedSettings;
 import org.opensearch.common.settings.Setting;
 import org.opensearch.common.settings.Settings;
+import org.opensearch.common.settings.SettingsFilter;
+import org.opensearch.core.action.ActionResponse;
 import org.opensearch.core.common.breaker.CircuitBreaker;
 import org.opensearch.core.common.io.stream.NamedWriteableRegistry;
 import org.opensearch.core.xcontent.NamedXContentRegistry;
@@ -18,11 +24,14 @@ import org.opensearch.index.mapper.Mapper;
 import org.opensearch.index.mapper.MetadataFieldMapper;
 import org.opensearch.indices.breaker.BreakerSettings;
 import org.opensearch.monitor.jvm.JvmInfo;
+import org.opensearch.plugins.ActionPlugin;
 import org.opensearch.plugins.CircuitBreakerPlugin;
 import org.opensearch.plugins.MapperPlugin;
 import org.opensearch.plugins.Plugin;
 import org.opensearch.plugins.SearchPlugin;
 import org.opensearch.repositories.RepositoriesService;
+import org.opensearch.rest.RestController;
+import org.opensearch.rest.RestHandler;
 import org.opensearch.script.ScriptService;
 import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.client.Client;
@@ -33,9 +42,11 @@ import osmv.field.TokenVectorsFieldType;
 import osmv.query.MaxSimQueryBuilder;
 import osmv.query.MaxSimRescorerBuilder;
 import osmv.query.Searches;
+import osmv.stats.RestStatsAction;
+import osmv.stats.StatsAction;
 
 /** Late interaction inside OpenSearch: what the plugin brings is registered here, and nothing else happens here. */
-public final class MultiVectorPlugin extends Plugin implements MapperPlugin, SearchPlugin, CircuitBreakerPlugin {
+public final class MultiVectorPlugin extends Plugin implements MapperPlugin, SearchPlugin, ActionPlugin, CircuitBreakerPlugin {
     private final Searches searches = new Searches();
     private volatile int maxDocumentVectors = TokenVectorsFieldMapper.MAX_VECTORS.get(Settings.EMPTY);
 
@@ -77,6 +88,24 @@ public final class MultiVectorPlugin extends Plugin implements MapperPlugin, Sea
     }
 
     @Override
+    public List<ActionHandler<? extends ActionRequest, ? extends ActionResponse>> getActions() {
+        return List.of(new ActionHandler<>(StatsAction.TYPE, StatsAction.class));
+    }
+
+    @Override
+    public List<RestHandler> getRestHandlers(
+        Settings settings,
+        RestController restController,
+        ClusterSettings clusterSettings,
+        IndexScopedSettings indexScopedSettings,
+        SettingsFilter settingsFilter,
+        IndexNameExpressionResolver indexNameExpressionResolver,
+        Supplier<DiscoveryNodes> nodesInCluster
+    ) {
+        return List.of(new RestStatsAction());
+    }
+
+    @Override
     public void onIndexModule(IndexModule indexModule) {
         indexModule.addSearchOperationListener(searches);
     }
@@ -85,7 +114,7 @@ public final class MultiVectorPlugin extends Plugin implements MapperPlugin, Sea
     @Override
     public BreakerSettings getCircuitBreaker(Settings settings) {
         BreakerSettings standard = new BreakerSettings(
-            Searches.BREAKER,
+            StatsAction.BREAKER,
             JvmInfo.jvmInfo().getMem().getHeapMax().getBytes() / 10,
             1,
             CircuitBreaker.Type.MEMORY,
@@ -117,6 +146,6 @@ public final class MultiVectorPlugin extends Plugin implements MapperPlugin, Sea
         clusterService.getClusterSettings()
             .addSettingsUpdateConsumer(TokenVectorsFieldMapper.MAX_VECTORS, limit -> maxDocumentVectors = limit);
         searches.follow(clusterService.getSettings(), clusterService.getClusterSettings());
-        return List.of(searches);
+        return List.of(searches.counters());
     }
 }

@@ -145,7 +145,11 @@ final class MaxSimQuery extends Query implements Accountable {
             matches = new TwoPhaseIterator(leaf.values()) {
                 @Override
                 public boolean matches() throws IOException {
-                    search.check();
+                    search.checkCancelled();
+                    if (search.outOfTime()) {
+                        search.answerInPart();
+                        return false;
+                    }
                     long start = System.nanoTime();
                     raw = leaf.score();
                     leaf.took(System.nanoTime() - start);

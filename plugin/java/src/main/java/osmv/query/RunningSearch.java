@@ -44,13 +44,6 @@ final class RunningSearch implements Releasable {
     }
 
     /** Called before each document: microseconds of work lie between two checks, whatever the query. */
-    void check() {
-        checkCancelled();
-        if (outOfTime()) {
-            throw new OutOfTime();
-        }
-    }
-
     void checkCancelled() {
         SearchShardTask task = context == null ? null : context.getTask();
         if (task != null && task.isCancelled()) {
@@ -62,8 +55,15 @@ final class RunningSearch implements Releasable {
         return timed && System.nanoTime() - deadline > 0;
     }
 
-    /** The answer is a part of the whole; a failure where the user asked for all or nothing. */
+    /**
+     * Time is over. OpenSearch breaks the main search off at an exception and answers with what was found; a rescorer has to
+     * come to an end by itself, with what it has scored. A failure where the user asked for all or nothing.
+     */
     void answerInPart() {
+        boolean rescoring = !context.queryResult().hasConsumedTopDocs();
+        if (!rescoring) {
+            throw new QueryPhase.TimeExceededException();
+        }
         if (context.request().allowPartialSearchResults() == false) {
             throw new QueryPhaseExecutionException(context.shardTarget(), "Time exceeded");
         }
@@ -102,14 +102,6 @@ final class RunningSearch implements Releasable {
                 "documents whose token vectors in field [" + damagedField
                     + "] are damaged were left out: the node's log names them, index them again"
             );
-        }
-    }
-
-    /** OpenSearch ends the search on it and answers with what it has, {@code timed_out} set. */
-    static final class OutOfTime extends QueryPhase.TimeExceededException {
-        @Override
-        public String getMessage() {
-            return "the search's timeout is over";
         }
     }
 }

@@ -12,6 +12,7 @@ import org.opensearch.core.common.breaker.NoopCircuitBreaker;
 import org.opensearch.index.shard.SearchOperationListener;
 import org.opensearch.search.internal.SearchContext;
 import osmv.stats.Counters;
+import osmv.stats.StatsAction;
 
 /**
  * The searches that run on this node, and what they share: limits, circuit breaker, counters, the log of damaged documents.
@@ -24,12 +25,11 @@ public final class Searches implements SearchOperationListener {
         Setting.intSetting("plugins.multivector.max_query_vectors", 1024, 1, Property.NodeScope, Property.Dynamic);
     public static final Setting<Integer> MAX_WINDOW_SIZE =
         Setting.intSetting("plugins.multivector.max_window_size", 10_000, 1, Property.NodeScope, Property.Dynamic);
-    public static final String BREAKER = "multivector";
 
     final DamageLog damage = new DamageLog();
     private final Map<IndexSearcher, RunningSearch> running = new ConcurrentHashMap<>();
     private final Counters counters = new Counters();
-    private volatile CircuitBreaker breaker = new NoopCircuitBreaker(BREAKER);
+    private volatile CircuitBreaker breaker = new NoopCircuitBreaker(StatsAction.BREAKER);
     private volatile int maxQueryVectors = MAX_QUERY_VECTORS.get(Settings.EMPTY);
     private volatile int maxWindowSize = MAX_WINDOW_SIZE.get(Settings.EMPTY);
 

@@ -11,6 +11,9 @@ import osmv.maxsim.Scoring;
 /** Random documents and queries, and MaxSim in double precision as it is written down in papers. */
 final class Corpus {
     static final int DIM = 33;
+    /** By how much one similarity of vectors of length 1 may be off. */
+    static final Map<String, Double> ERROR =
+        new TreeMap<>(Map.of("f32", 1e-5, "f16", 1e-3, "int8", 1e-2, "int4", 0.15, "bit", 0.9));
 
     private Corpus() {}
 
@@ -72,8 +75,4 @@ final class Corpus {
         double x = maxsim(query, document) / n;
         return n * (x >= 0 ? 1 + x : 1 / (1 - x));
     }
-
-    /** By how much one similarity of vectors of length 1 may be off. */
-    static final Map<String, Double> ERROR =
-        new TreeMap<>(Map.of("f32", 1e-5, "f16", 1e-3, "int8", 1e-2, "int4", 0.15, "bit", 0.9));
 }
