@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def wait(
         doing = activity(read(logs / "opensearch.log"))
         health = ask(f"{url}/_cluster/health", timeout=0.5)
         if health is not None:
-            doing = f"opening shards, {health['active_shards_percent_as_number']:.0f} %"
+            percent = float(health["active_shards_percent_as_number"])  # "NaN" while the node knows of no shard
+            doing = "opening shards" if isnan(percent) else f"opening shards, {percent:.0f} %"
         say(f"{doing} ({time.monotonic() - started:.0f} s)")
         if time.monotonic() - started > patience:
             raise NodeError(f"node {name!r} does not answer after {patience:.0f} s; last it was {doing} (see {logs})")
