@@ -17,13 +17,34 @@ public final class Bit extends StoredCodec {
         super(5, "bit");
     }
 
-    public static int width(int dim) {
+    private static int width(int dim) {
         return (dim + 7) / 8;
     }
 
-    /** Where a vector's bits begin. */
-    public static int bits(Blob blob, int vector) {
+    private static int bits(Blob blob, int vector) {
         return blob.payload + 4 * blob.count + vector * width(blob.dim);
+    }
+
+    /** The bits of all vectors as words of 32, each vector's padded with zeros to {@code words} of them. */
+    public void words(Kernel kernel, Blob blob, int words, int[] into) {
+        if (blob.dim == 32 * words) {
+            kernel.ints(blob.bytes, bits(blob, 0), blob.count * words, into);
+            return;
+        }
+        int filled = (blob.dim + 31) / 32;
+        int last = blob.dim % 32 == 0 ? -1 : (1 << blob.dim % 32) - 1;
+        for (int j = 0; j < blob.count; j++) {
+            int at = bits(blob, j);
+            int to = j * words;
+            // The last word may reach into what follows, at most into the blob's checksum: that is masked away.
+            for (int w = 0; w < filled; w++) {
+                into[to + w] = LittleEndian.getInt(blob.bytes, at + 4 * w);
+            }
+            into[to + filled - 1] &= last;
+            for (int w = filled; w < words; w++) {
+                into[to + w] = 0;
+            }
+        }
     }
 
     @Override
@@ -68,6 +89,10 @@ public final class Bit extends StoredCodec {
                 into[j * blob.dim + k] = (blob.bytes[bits + k / 8] >> k % 8 & 1) == 1 ? 1 : -1;
             }
         }
+    }
+
+    public void factors(Kernel kernel, Blob blob, float[] into) {
+        kernel.floats(blob.bytes, blob.payload, blob.count, into);
     }
 
     @Override

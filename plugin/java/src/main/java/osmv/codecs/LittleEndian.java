@@ -7,9 +7,14 @@ import java.nio.ByteOrder;
 /** Numbers in byte arrays, as every payload has them. */
 final class LittleEndian {
     private static final VarHandle FLOAT = MethodHandles.byteArrayViewVarHandle(float[].class, ByteOrder.LITTLE_ENDIAN);
+    private static final VarHandle INT = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
     private static final VarHandle SHORT = MethodHandles.byteArrayViewVarHandle(short[].class, ByteOrder.LITTLE_ENDIAN);
 
     private LittleEndian() {}
+
+    static int getInt(byte[] bytes, int at) {
+        return (int) INT.get(bytes, at);
+    }
 
     static float getFloat(byte[] bytes, int at) {
         return (float) FLOAT.get(bytes, at);

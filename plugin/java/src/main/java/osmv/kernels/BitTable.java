@@ -4,76 +4,69 @@ import java.util.Arrays;
 
 /**
  * A query's vectors as {@link Kernel#signs} reads them: every component in {@link #PLANES} bits, each bit a plane of its
- * own, so that their product with signs is a few ANDs and population counts (RaBitQ, section 3.3.1).
+ * own, so that their product with signs is a few XORs and population counts (as RaBitQ, section 3.3, where the planes are 0
+ * and 1).
  *
- * <p>With lo and hi the vector's least and greatest component, delta = (hi - lo) / (2**PLANES - 1) and c the codes, q is
- * read as lo + delta * c, off by delta / 2 a component at most. With b the bits of the signs s = 2 b - 1,
+ * <p>With planes c_p in {-1, +1}**d, a component is read as delta / 2 * (sum over p of 2**p c_p), an odd multiple of delta / 2,
+ * delta = 2 max |q_k| / (2**PLANES - 1), and is off by delta / 2 at most. The product of two sign vectors is d - 2 (number of
+ * differing bits), so
  *
  * <pre>
- * s . q = 2 delta * sum over planes p of 2**p |b &amp; c_p|  +  2 lo |b|  -  sum(q)
+ * s . q = delta / 2 * (2**PLANES - 1) * d  -  delta * sum over p of 2**p differing(s, c_p)
  * </pre>
  *
- * At 128 dimensions this moves an estimate by about .011 |q| |x| (standard deviation), where the signs' own error is .067.
+ * At 128 dimensions this moves an estimate by about .012 |q| |x| (standard deviation), where the signs' own error is .067.
  */
 public final class BitTable {
     public static final int PLANES = 4;
+
+    /** A token's words are padded with zeros to a multiple of this. */
+    static final int CHUNK = 4;
 
     private static final int LEVELS = (1 << PLANES) - 1;
 
     final int count;
     final int size;
-    /** Words of 32 bits in a row of signs, and what of the last one belongs to the row. */
+    /** Words of 32 bits that a token's signs are padded to. */
     final int words;
 
-    final int lastMask;
-    final int lanes;
-    /** Word w of plane p of the vectors of lane block b: from ((b * PLANES + p) * words + w) * lanes on. */
+    /** Word w of plane p of the vectors of lane block b: from ((b * words + w) * PLANES + p) * lanes on. */
     final int[] planes;
-    /** 2 delta, 2 lo, sum(q). */
-    final float[] twiceDelta;
+    /** -delta, and the first term above. */
+    final float[] minusDelta;
 
-    final float[] twiceLow;
-    final float[] sums;
-    /** The vectors as they are read. */
-    final float[][] rows;
+    final float[] most;
+    private final float[][] rows;
 
     public BitTable(float[][] vectors, int lanes) {
         int dim = vectors[0].length;
-        this.lanes = lanes;
         count = vectors.length;
         size = (count + lanes - 1) / lanes * lanes;
-        words = (dim + 31) / 32;
-        lastMask = dim % 32 == 0 ? -1 : (1 << dim % 32) - 1;
+        words = (dim + 32 * CHUNK - 1) / (32 * CHUNK) * CHUNK;
         planes = new int[size * words * PLANES];
-        twiceDelta = new float[size];
-        twiceLow = new float[size];
-        sums = new float[size];
+        minusDelta = new float[size];
+        most = new float[size];
         rows = new float[count][dim];
         for (int i = 0; i < count; i++) {
-            quantise(vectors[i], i);
+            quantise(vectors[i], i, lanes);
         }
     }
 
-    private void quantise(float[] vector, int i) {
-        float low = Float.POSITIVE_INFINITY;
-        float high = Float.NEGATIVE_INFINITY;
+    private void quantise(float[] vector, int i, int lanes) {
+        float greatest = 0;
         for (float component : vector) {
-            low = Math.min(low, component);
-            high = Math.max(high, component);
+            greatest = Math.max(greatest, Math.abs(component));
         }
-        float delta = (high - low) / LEVELS;
-        double sum = 0;
+        float delta = 2 * greatest / LEVELS;
+        minusDelta[i] = -delta;
+        most[i] = greatest * vector.length;
         for (int k = 0; k < vector.length; k++) {
-            int code = delta > 0 ? Math.clamp(Math.round((vector[k] - low) / delta), 0, LEVELS) : 0;
-            rows[i][k] = low + delta * code;
-            sum += rows[i][k];
+            int code = delta > 0 ? Math.clamp((int) Math.floor((vector[k] + greatest) / delta + 0.5), 0, LEVELS) : 0;
+            rows[i][k] = delta * code - greatest;
             for (int p = 0; p < PLANES; p++) {
-                planes[((i / lanes * PLANES + p) * words + k / 32) * lanes + i % lanes] |= (code >> p & 1) << k % 32;
+                planes[((i / lanes * words + k / 32) * PLANES + p) * lanes + i % lanes] |= (code >> p & 1) << k % 32;
             }
         }
-        twiceDelta[i] = 2 * delta;
-        twiceLow[i] = 2 * low;
-        sums[i] = (float) sum;
     }
 
     /** The query vectors as they are read, for whoever computes in floats what the planes stand for. */
@@ -81,15 +74,13 @@ public final class BitTable {
         return rows;
     }
 
+    /** Words of 32 bits that a token's signs are padded to. */
+    public int words() {
+        return words;
+    }
+
+    /** Best similarities before any document token was seen. */
     public void clear(float[] best) {
         Arrays.fill(best, 0, size, Float.NEGATIVE_INFINITY);
-    }
-
-    public int size() {
-        return size;
-    }
-
-    public long bytes() {
-        return 4L * planes.length + 12L * size + 4L * count * rows[0].length;
     }
 }

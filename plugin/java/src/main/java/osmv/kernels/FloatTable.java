@@ -36,12 +36,4 @@ public final class FloatTable {
     public void clear(float[] best) {
         Arrays.fill(best, 0, size, Float.NEGATIVE_INFINITY);
     }
-
-    public int size() {
-        return size;
-    }
-
-    public long bytes() {
-        return 4L * (2L * size * dim + size);
-    }
 }

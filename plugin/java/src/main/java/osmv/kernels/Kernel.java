@@ -20,6 +20,9 @@ public abstract class Kernel {
     /** Little-endian floats to floats, {@code n} of them to the beginning of {@code into}. */
     public abstract void floats(byte[] bytes, int at, int n, float[] into);
 
+    /** The same with ints. */
+    public abstract void ints(byte[] bytes, int at, int n, int[] into);
+
     /** Signed bytes to floats. */
     public abstract void bytes(byte[] bytes, int at, int n, float[] into);
 
@@ -36,8 +39,8 @@ public abstract class Kernel {
     public abstract void products(FloatTable table, float[] tile, float[] scales, float[] offsets, float[] best);
 
     /**
-     * The same for n tokens of one bit a dimension, packed from {@code at} on, and query vectors of a few bits: best[i] =
-     * max(best[i], factors[j] * (s_j . q_i)), s_j the signs.
+     * The same for n tokens of one bit a dimension and query vectors of a few: best[i] = max(best[i], factors[j] * (s_j . q_i)),
+     * s_j the signs. Token j's bits are {@code words[j * table.words() ...]}; {@code sums} is room for n * lanes() numbers.
      */
-    public abstract void signs(BitTable table, byte[] bytes, int at, int n, float[] factors, float[] best);
+    public abstract void signs(BitTable table, int[] words, float[] factors, int n, int[] sums, float[] best);
 }

@@ -7,8 +7,8 @@ import org.apache.lucene.util.VectorUtil;
 
 /** For a JVM without the incubating vector module: Lucene's own dot product for each pair of tokens. */
 final class PortableKernel extends Kernel {
-    private static final VarHandle FLOAT = MethodHandles.byteArrayViewVarHandle(float[].class, ByteOrder.LITTLE_ENDIAN);
     static final VarHandle INT = MethodHandles.byteArrayViewVarHandle(int[].class, ByteOrder.LITTLE_ENDIAN);
+    static final VarHandle FLOAT = MethodHandles.byteArrayViewVarHandle(float[].class, ByteOrder.LITTLE_ENDIAN);
 
     @Override
     public String name() {
@@ -24,6 +24,13 @@ final class PortableKernel extends Kernel {
     public void floats(byte[] bytes, int at, int n, float[] into) {
         for (int i = 0; i < n; i++) {
             into[i] = (float) FLOAT.get(bytes, at + 4 * i);
+        }
+    }
+
+    @Override
+    public void ints(byte[] bytes, int at, int n, int[] into) {
+        for (int i = 0; i < n; i++) {
+            into[i] = (int) INT.get(bytes, at + 4 * i);
         }
     }
 
@@ -57,31 +64,18 @@ final class PortableKernel extends Kernel {
     }
 
     @Override
-    public void signs(BitTable table, byte[] bytes, int at, int n, float[] factors, float[] best) {
-        int width = (table.rows[0].length + 7) / 8;
+    public void signs(BitTable table, int[] words, float[] factors, int n, int[] sums, float[] best) {
+        int width = table.words;
         for (int j = 0; j < n; j++) {
-            int row = at + j * width;
-            int ones = 0;
-            for (int w = 0; w < table.words; w++) {
-                ones += Integer.bitCount(word(table, bytes, row, w));
-            }
             for (int i = 0; i < table.count; i++) {
                 int sum = 0;
-                for (int p = BitTable.PLANES - 1; p >= 0; p--) {
-                    sum <<= 1;
-                    for (int w = 0; w < table.words; w++) {
-                        sum += Integer.bitCount(word(table, bytes, row, w) & table.planes[(i * BitTable.PLANES + p) * table.words + w]);
+                for (int w = 0; w < width; w++) {
+                    for (int p = 0; p < BitTable.PLANES; p++) {
+                        sum += Integer.bitCount(words[j * width + w] ^ table.planes[(i * width + w) * BitTable.PLANES + p]) << p;
                     }
                 }
-                float product = table.twiceDelta[i] * sum + (table.twiceLow[i] * ones - table.sums[i]);
-                best[i] = Math.max(best[i], factors[j] * product);
+                best[i] = Math.max(best[i], factors[j] * (table.minusDelta[i] * sum + table.most[i]));
             }
         }
-    }
-
-    /** A row's last word may reach into what follows it, at most into the blob's checksum: that is masked away. */
-    static int word(BitTable table, byte[] bytes, int row, int w) {
-        int word = (int) INT.get(bytes, row + 4 * w);
-        return w == table.words - 1 ? word & table.lastMask : word;
     }
 }

@@ -3,8 +3,10 @@ package osmv.kernels;
 import static jdk.incubator.vector.VectorOperators.AND;
 import static jdk.incubator.vector.VectorOperators.ASHR;
 import static jdk.incubator.vector.VectorOperators.BIT_COUNT;
-import static jdk.incubator.vector.VectorOperators.LSHL;
+import static jdk.incubator.vector.VectorOperators.GT;
+import static jdk.incubator.vector.VectorOperators.XOR;
 
+import java.util.Arrays;
 import jdk.incubator.vector.ByteVector;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
@@ -45,7 +47,18 @@ final class VectorKernel extends Kernel {
             ByteVector.fromArray(ALL_BYTES, bytes, at + i).reinterpretAsFloats().intoArray(into, i / 4);
         }
         for (int i = bound / 4; i < n; i++) {
-            into[i] = Float.intBitsToFloat((int) PortableKernel.INT.get(bytes, at + 4 * i));
+            into[i] = (float) PortableKernel.FLOAT.get(bytes, at + 4 * i);
+        }
+    }
+
+    @Override
+    public void ints(byte[] bytes, int at, int n, int[] into) {
+        int bound = ALL_BYTES.loopBound(4 * n);
+        for (int i = 0; i < bound; i += 4 * LANES) {
+            ByteVector.fromArray(ALL_BYTES, bytes, at + i).reinterpretAsInts().intoArray(into, i / 4);
+        }
+        for (int i = bound / 4; i < n; i++) {
+            into[i] = (int) PortableKernel.INT.get(bytes, at + 4 * i);
         }
     }
 
@@ -186,81 +199,74 @@ final class VectorKernel extends Kernel {
     }
 
     @Override
-    public void signs(BitTable table, byte[] bytes, int at, int n, float[] factors, float[] best) {
-        int width = (table.rows[0].length + 7) / 8;
-        int words = table.words;
+    public void signs(BitTable table, int[] words, float[] factors, int n, int[] sums, float[] best) {
+        for (int block = 0; block < table.size; block += LANES) {
+            Arrays.fill(sums, 0, n * LANES, 0);
+            for (int w = 0; w < table.words; w += BitTable.CHUNK) {
+                count(table, block, words, w, n, sums);
+            }
+            FloatVector delta = FloatVector.fromArray(FLOATS, table.minusDelta, block);
+            FloatVector most = FloatVector.fromArray(FLOATS, table.most, block);
+            FloatVector max = FloatVector.fromArray(FLOATS, best, block);
+            for (int j = 0; j < n; j++) {
+                FloatVector sum = (FloatVector) IntVector.fromArray(INTS, sums, j * LANES).convert(VectorOperators.I2F, 0);
+                FloatVector product = sum.fma(delta, most).mul(factors[j]);
+                // Not max(): what Java asks of it for NaN and -0 takes several instructions.
+                max = max.blend(product, product.compare(GT, max));
+            }
+            max.intoArray(best, block);
+        }
+    }
+
+    /**
+     * Adds to {@code sums} in how many bits four words of every token differ from a lane block's planes, whose sixteen
+     * vectors stay in registers (of 512 bits there are 32) while the tokens pass by.
+     */
+    private static void count(BitTable table, int block, int[] words, int w, int n, int[] sums) {
         int[] planes = table.planes;
-        int step = words * LANES;
-        int j = 0;
-        for (; j <= n - 4; j += 4) {
-            int r0 = at + j * width;
-            int r1 = r0 + width;
-            int r2 = r1 + width;
-            int r3 = r2 + width;
-            for (int block = 0; block < table.size; block += LANES) {
-                IntVector s0 = IntVector.zero(INTS);
-                IntVector s1 = s0;
-                IntVector s2 = s0;
-                IntVector s3 = s0;
-                int plane = block / LANES * BitTable.PLANES * step + (BitTable.PLANES - 1) * step;
-                for (int p = 0; p < BitTable.PLANES; p++, plane -= step) {
-                    s0 = s0.lanewise(LSHL, 1);
-                    s1 = s1.lanewise(LSHL, 1);
-                    s2 = s2.lanewise(LSHL, 1);
-                    s3 = s3.lanewise(LSHL, 1);
-                    for (int w = 0; w < words; w++) {
-                        IntVector bits = IntVector.fromArray(INTS, planes, plane + w * LANES);
-                        s0 = s0.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, r0 + 4 * w)).lanewise(BIT_COUNT));
-                        s1 = s1.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, r1 + 4 * w)).lanewise(BIT_COUNT));
-                        s2 = s2.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, r2 + 4 * w)).lanewise(BIT_COUNT));
-                        s3 = s3.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, r3 + 4 * w)).lanewise(BIT_COUNT));
-                    }
-                }
-                FloatVector twiceDelta = FloatVector.fromArray(FLOATS, table.twiceDelta, block);
-                FloatVector twiceLow = FloatVector.fromArray(FLOATS, table.twiceLow, block);
-                FloatVector sums = FloatVector.fromArray(FLOATS, table.sums, block);
-                FloatVector.fromArray(FLOATS, best, block)
-                    .max(product(s0, ones(table, bytes, r0), factors[j], twiceDelta, twiceLow, sums))
-                    .max(product(s1, ones(table, bytes, r1), factors[j + 1], twiceDelta, twiceLow, sums))
-                    .max(product(s2, ones(table, bytes, r2), factors[j + 2], twiceDelta, twiceLow, sums))
-                    .max(product(s3, ones(table, bytes, r3), factors[j + 3], twiceDelta, twiceLow, sums))
-                    .intoArray(best, block);
-            }
+        int width = table.words;
+        int at = (block * width + w * LANES) * BitTable.PLANES;
+        IntVector a0 = IntVector.fromArray(INTS, planes, at);
+        IntVector a1 = IntVector.fromArray(INTS, planes, at + LANES);
+        IntVector a2 = IntVector.fromArray(INTS, planes, at + 2 * LANES);
+        IntVector a3 = IntVector.fromArray(INTS, planes, at + 3 * LANES);
+        IntVector b0 = IntVector.fromArray(INTS, planes, at + 4 * LANES);
+        IntVector b1 = IntVector.fromArray(INTS, planes, at + 5 * LANES);
+        IntVector b2 = IntVector.fromArray(INTS, planes, at + 6 * LANES);
+        IntVector b3 = IntVector.fromArray(INTS, planes, at + 7 * LANES);
+        IntVector c0 = IntVector.fromArray(INTS, planes, at + 8 * LANES);
+        IntVector c1 = IntVector.fromArray(INTS, planes, at + 9 * LANES);
+        IntVector c2 = IntVector.fromArray(INTS, planes, at + 10 * LANES);
+        IntVector c3 = IntVector.fromArray(INTS, planes, at + 11 * LANES);
+        IntVector d0 = IntVector.fromArray(INTS, planes, at + 12 * LANES);
+        IntVector d1 = IntVector.fromArray(INTS, planes, at + 13 * LANES);
+        IntVector d2 = IntVector.fromArray(INTS, planes, at + 14 * LANES);
+        IntVector d3 = IntVector.fromArray(INTS, planes, at + 15 * LANES);
+        for (int j = 0; j < n; j++) {
+            IntVector a = IntVector.broadcast(INTS, words[j * width + w]);
+            IntVector b = IntVector.broadcast(INTS, words[j * width + w + 1]);
+            IntVector c = IntVector.broadcast(INTS, words[j * width + w + 2]);
+            IntVector d = IntVector.broadcast(INTS, words[j * width + w + 3]);
+            IntVector s0 = a.lanewise(XOR, a0).lanewise(BIT_COUNT)
+                .add(b.lanewise(XOR, b0).lanewise(BIT_COUNT))
+                .add(c.lanewise(XOR, c0).lanewise(BIT_COUNT))
+                .add(d.lanewise(XOR, d0).lanewise(BIT_COUNT));
+            IntVector s1 = a.lanewise(XOR, a1).lanewise(BIT_COUNT)
+                .add(b.lanewise(XOR, b1).lanewise(BIT_COUNT))
+                .add(c.lanewise(XOR, c1).lanewise(BIT_COUNT))
+                .add(d.lanewise(XOR, d1).lanewise(BIT_COUNT));
+            IntVector s2 = a.lanewise(XOR, a2).lanewise(BIT_COUNT)
+                .add(b.lanewise(XOR, b2).lanewise(BIT_COUNT))
+                .add(c.lanewise(XOR, c2).lanewise(BIT_COUNT))
+                .add(d.lanewise(XOR, d2).lanewise(BIT_COUNT));
+            IntVector s3 = a.lanewise(XOR, a3).lanewise(BIT_COUNT)
+                .add(b.lanewise(XOR, b3).lanewise(BIT_COUNT))
+                .add(c.lanewise(XOR, c3).lanewise(BIT_COUNT))
+                .add(d.lanewise(XOR, d3).lanewise(BIT_COUNT));
+            IntVector low = s1.add(s1).add(s0);
+            IntVector high = s3.add(s3).add(s2);
+            high = high.add(high);
+            IntVector.fromArray(INTS, sums, j * LANES).add(high.add(high).add(low)).intoArray(sums, j * LANES);
         }
-        for (; j < n; j++) {
-            int row = at + j * width;
-            for (int block = 0; block < table.size; block += LANES) {
-                IntVector s = IntVector.zero(INTS);
-                int plane = block / LANES * BitTable.PLANES * step + (BitTable.PLANES - 1) * step;
-                for (int p = 0; p < BitTable.PLANES; p++, plane -= step) {
-                    s = s.lanewise(LSHL, 1);
-                    for (int w = 0; w < words; w++) {
-                        IntVector bits = IntVector.fromArray(INTS, planes, plane + w * LANES);
-                        s = s.add(bits.lanewise(AND, (int) PortableKernel.INT.get(bytes, row + 4 * w)).lanewise(BIT_COUNT));
-                    }
-                }
-                FloatVector twiceDelta = FloatVector.fromArray(FLOATS, table.twiceDelta, block);
-                FloatVector twiceLow = FloatVector.fromArray(FLOATS, table.twiceLow, block);
-                FloatVector sums = FloatVector.fromArray(FLOATS, table.sums, block);
-                FloatVector.fromArray(FLOATS, best, block)
-                    .max(product(s, ones(table, bytes, row), factors[j], twiceDelta, twiceLow, sums))
-                    .intoArray(best, block);
-            }
-        }
-    }
-
-    private static FloatVector product(
-        IntVector s, int ones, float factor, FloatVector twiceDelta, FloatVector twiceLow, FloatVector sums
-    ) {
-        FloatVector counts = (FloatVector) s.convert(VectorOperators.I2F, 0);
-        return counts.mul(twiceDelta).add(twiceLow.mul(ones).sub(sums)).mul(factor);
-    }
-
-    private static int ones(BitTable table, byte[] bytes, int row) {
-        int ones = 0;
-        for (int w = 0; w < table.words; w++) {
-            ones += Integer.bitCount(PortableKernel.word(table, bytes, row, w));
-        }
-        return ones;
     }
 }

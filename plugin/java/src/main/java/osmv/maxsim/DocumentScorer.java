@@ -2,7 +2,6 @@ package osmv.maxsim;
 
 import osmv.blob.Blob;
 import osmv.blob.BlobException;
-import osmv.codecs.Bit;
 import osmv.codecs.Codecs;
 import osmv.codecs.StoredCodec;
 import osmv.kernels.BitTable;
@@ -17,7 +16,9 @@ public final class DocumentScorer {
     private final float[] scales = new float[Kernel.TILE];
     private final float[] offsets = new float[Kernel.TILE];
     private final float[] best;
-    private float[] factors = new float[256];
+    private float[] factors = new float[0];
+    private int[] words = new int[0];
+    private int[] sums = new int[0];
 
     DocumentScorer(MaxSim maxsim) {
         this.maxsim = maxsim;
@@ -105,12 +106,14 @@ public final class DocumentScorer {
     private void scoreBits() {
         BitTable table = maxsim.bits();
         table.clear(best);
+        int width = table.words();
         if (factors.length < blob.count) {
             factors = new float[blob.count];
+            words = new int[blob.count * width];
+            sums = new int[blob.count * maxsim.kernel.lanes()];
         }
-        for (int j = 0; j < blob.count; j++) {
-            factors[j] = Codecs.BIT.scale(blob, j);
-        }
-        maxsim.kernel.signs(table, blob.bytes, Bit.bits(blob, 0), blob.count, factors, best);
+        Codecs.BIT.words(maxsim.kernel, blob, width, words);
+        Codecs.BIT.factors(maxsim.kernel, blob, factors);
+        maxsim.kernel.signs(table, words, factors, blob.count, sums, best);
     }
 }
