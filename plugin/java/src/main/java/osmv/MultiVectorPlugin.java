@@ -146,6 +146,6 @@ public final class MultiVectorPlugin extends Plugin implements MapperPlugin, Sea
         clusterService.getClusterSettings()
             .addSettingsUpdateConsumer(TokenVectorsFieldMapper.MAX_VECTORS, limit -> maxDocumentVectors = limit);
         searches.follow(clusterService.getSettings(), clusterService.getClusterSettings());
-        return List.of(searches.counters());
+        return List.of(searches, searches.counters());
     }
 }

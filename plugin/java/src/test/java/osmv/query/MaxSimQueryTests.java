@@ -28,8 +28,8 @@ import osmv.maxsim.Scoring;
 
 /** The query on a node, against MaxSim in double precision: all codecs, several segments, deleted documents and empty ones. */
 public final class MaxSimQueryTests extends NodeTestCase {
-    private static QueryBuilder nested(QueryVectors query) {
-        return nestedQuery("parts", new MaxSimQueryBuilder("parts.mv", query, null, new Searches()), ScoreMode.Max);
+    private QueryBuilder nested(QueryVectors query) {
+        return nestedQuery("parts", new MaxSimQueryBuilder("parts.mv", query, null, searches()), ScoreMode.Max);
     }
 
     private void assertFails(RestStatus status, String part, SearchRequestBuilder request) {
@@ -178,11 +178,11 @@ public final class MaxSimQueryTests extends NodeTestCase {
     public void testUnknownFieldMatchesNothingAndOthersAreRefused() {
         index("int8");
         QueryVectors query = query();
-        assertEquals(0, search(new MaxSimQueryBuilder("nowhere", query, null, new Searches())).get().getHits().getHits().length);
+        assertEquals(0, search(new MaxSimQueryBuilder("nowhere", query, null, searches())).get().getHits().getHits().length);
         assertFails(
             RestStatus.BAD_REQUEST,
             "[maxsim] can't read field [colour] of type [keyword]",
-            search(new MaxSimQueryBuilder("colour", query, null, new Searches()))
+            search(new MaxSimQueryBuilder("colour", query, null, searches()))
         );
         QueryVectors narrow = new QueryVectors(new float[][] { { 1, 2, 3 } }, null, Scoring.SUM_MAX);
         assertFails(RestStatus.BAD_REQUEST, "the query's vectors have 3 dimensions, the stored ones 33", search(maxsim(narrow)));

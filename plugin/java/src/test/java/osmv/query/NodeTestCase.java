@@ -52,6 +52,11 @@ abstract class NodeTestCase extends OpenSearchSingleNodeTestCase {
         return List.of(MultiVectorPlugin.class, HookPlugin.class);
     }
 
+    /** The node's own, as parsed requests have them: a request to the local node is not serialised on its way. */
+    Searches searches() {
+        return getInstanceFromNode(Searches.class);
+    }
+
     static QueryBuilder hooked() {
         return new ScriptQueryBuilder(new Script(ScriptType.INLINE, MockScriptEngine.NAME, "hook", Map.of()));
     }
@@ -109,12 +114,12 @@ abstract class NodeTestCase extends OpenSearchSingleNodeTestCase {
         return query(Scoring.SUM_MAX);
     }
 
-    static MaxSimQueryBuilder maxsim(QueryVectors query) {
+    MaxSimQueryBuilder maxsim(QueryVectors query) {
         return maxsim(query, null);
     }
 
-    static MaxSimQueryBuilder maxsim(QueryVectors query, Double minScore) {
-        return new MaxSimQueryBuilder("mv", query, minScore, new Searches());
+    MaxSimQueryBuilder maxsim(QueryVectors query, Double minScore) {
+        return new MaxSimQueryBuilder("mv", query, minScore, searches());
     }
 
     SearchRequestBuilder search(QueryBuilder query) {
