@@ -88,7 +88,8 @@ public final class TokenVectorsFieldMapper extends ParametrizedFieldMapper {
 
         @Override
         public TokenVectorsFieldMapper build(BuilderContext context) {
-            if (multiFieldsBuilder.build(this, context).iterator().hasNext() || copyTo.build().copyToFields().isEmpty() == false) {
+            boolean multiFields = multiFieldsBuilder.build(this, context).iterator().hasNext();
+            if (multiFields || copyTo.build().copyToFields().isEmpty() == false) {
                 throw new MapperParsingException("[" + name + "]: token_vectors takes neither [fields] nor [copy_to]");
             }
             TokenVectorsFieldType type = new TokenVectorsFieldType(buildFullName(context), dimension.get(), meta.get());

@@ -124,7 +124,8 @@ final class VectorsReader {
     private void checkCount(int count) {
         if (count > maxVectors) {
             throw new IllegalArgumentException(
-                "a document may have at most " + maxVectors + " vectors (setting " + TokenVectorsFieldMapper.MAX_VECTORS.getKey() + ")"
+                "a document may have at most " + maxVectors + " vectors, by the setting "
+                    + TokenVectorsFieldMapper.MAX_VECTORS.getKey()
             );
         }
     }

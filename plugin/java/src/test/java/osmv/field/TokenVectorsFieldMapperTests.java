@@ -53,7 +53,10 @@ public final class TokenVectorsFieldMapperTests extends MapperTestCase {
     public void testMappingsThatAreRefused() throws IOException {
         assertMappingRefused("whole number from 1 to 4096", b -> b.field("type", "token_vectors"));
         for (Object dimension : new Object[] { 0, -1, 4097, "many", 2.5 }) {
-            assertMappingRefused("whole number from 1 to 4096", b -> b.field("type", "token_vectors").field("dimension", dimension));
+            assertMappingRefused(
+                "whole number from 1 to 4096",
+                b -> b.field("type", "token_vectors").field("dimension", dimension)
+            );
         }
         assertMappingRefused("choose one of f32, f16, int8, int4, bit", b -> {
             minimalMapping(b);
@@ -236,7 +239,8 @@ public final class TokenVectorsFieldMapperTests extends MapperTestCase {
             minimalMapping(b);
             b.endObject().endObject().endObject();
         }));
-        for (String whole : new String[] { "{\"a.tv\":[[1,2,3]]}", "{\"a\":{\"tv\":[[1,2,3]]}}", "{\"a\":[{\"tv\":[[1,2,3]]}]}" }) {
+        List<String> ways = List.of("{\"a.tv\":[[1,2,3]]}", "{\"a\":{\"tv\":[[1,2,3]]}}", "{\"a\":[{\"tv\":[[1,2,3]]}]}");
+        for (String whole : ways) {
             String stored = mapper.parse(source(whole)).rootDoc().getBinaryValue("_source").utf8ToString();
             assertEquals(whole.replace("[[1,2,3]]", "\"<doc values>\""), stored);
         }

@@ -8,6 +8,7 @@ import org.apache.lucene.search.join.ScoreMode;
 import org.opensearch.action.search.SearchResponse;
 import org.opensearch.common.settings.Settings;
 import org.opensearch.common.xcontent.XContentType;
+import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.index.mapper.MapperParsingException;
 import org.opensearch.index.query.InnerHitBuilder;
 import org.opensearch.index.query.QueryBuilders;
@@ -64,9 +65,10 @@ public final class TokenVectorsIndexTests extends OpenSearchSingleNodeTestCase {
         assertEquals(List.of(base64("int8", 1, 2, 3, -4)), hit.field("tv").getValues());
 
         Exception e = expectThrows(Exception.class, () -> only(new SearchSourceBuilder().docValueField("tv", "csv")));
-        assertTrue(e.getCause().toString(), e.getCause().toString().contains("[tv]: unknown format [csv]: choose one of base64, floats"));
+        String reason = "[tv]: unknown format [csv]: choose one of base64, floats";
+        assertTrue(e.getCause().toString(), e.getCause().toString().contains(reason));
         e = expectThrows(Exception.class, () -> only(new SearchSourceBuilder().fetchField("tv", "csv")));
-        assertTrue(e.getCause().toString(), e.getCause().toString().contains("[tv]: unknown format [csv]"));
+        assertTrue(e.getCause().toString(), e.getCause().toString().contains(reason));
     }
 
     private static void assertVectors(List<?> vectors) {
@@ -131,6 +133,41 @@ public final class TokenVectorsIndexTests extends OpenSearchSingleNodeTestCase {
         index("2", "{\"title\": \"a\"}");
         client().prepareUpdate("index", "2").setDoc(Map.of("title", "b")).get();
         assertEquals("{\"title\":\"b\"}", source("2"));
+    }
+
+    /** Until a refresh, once a document of the index was fetched: the translog has the source as it was sent. */
+    public void testAnUpdateThatReadsTheTranslogKeepsTheVectors() {
+        create(MAPPING, Settings.builder().put("index.refresh_interval", -1).build());
+        String sent = "{\"title\":\"a\",\"tv\":[[1,2],[3,-4]]}";
+        index("0", sent);
+        client().prepareGet("index", "0").get();
+        index("1", sent);
+        assertEquals(sent, client().prepareGet("index", "1").get().getSourceAsString());
+        client().prepareUpdate("index", "1").setDoc(Map.of("title", "b")).get();
+        assertEquals(base64("int8", 1, 2, 3, -4), stored("1"));
+    }
+
+    public void testADynamicTemplate() {
+        create("""
+            {"dynamic_templates": [{"vectors": {
+              "match": "tv", "mapping": {"type": "token_vectors", "dimension": 2}}}]}""", Settings.EMPTY);
+        index("1", "{\"tv\": [[1, 2], [3, -4]]}");
+        assertEquals(base64("int8", 1, 2, 3, -4), stored("1"));
+        assertEquals("{\"tv\":\"<doc values>\"}", source("1"));
+    }
+
+    public void testDocumentsThatAreNotJson() throws Exception {
+        create(MAPPING, Settings.EMPTY);
+        byte[] blob = Base64.getDecoder().decode(base64("f32", 1, 2));
+        for (XContentType type : List.of(XContentType.CBOR, XContentType.SMILE, XContentType.YAML)) {
+            XContentBuilder document = XContentBuilder.builder(type.xContent()).startObject().field("title", "a");
+            client().prepareIndex("index").setId("1").setSource(document.field("tv", blob).endObject()).get();
+            assertEquals(base64("f32", 1, 2), stored("1"));
+            assertEquals(Map.of("title", "a", "tv", "<doc values>"), hit("1").getSourceAsMap());
+            document = XContentBuilder.builder(type.xContent()).startObject().field("tv", new float[][] { { 1, 2 }, { 3, -4 } });
+            client().prepareIndex("index").setId("1").setSource(document.endObject()).get();
+            assertEquals(base64("int8", 1, 2, 3, -4), stored("1"));
+        }
     }
 
     public void testADerivedSourceHasTheVectorsAndUpdatesKeepThem() {

@@ -4,6 +4,7 @@ import java.util.Collection;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import org.opensearch.action.admin.indices.recovery.RecoveryResponse;
 import org.opensearch.cluster.ClusterState;
 import org.opensearch.cluster.metadata.IndexMetadata;
 import org.opensearch.cluster.routing.ShardRouting;
@@ -72,6 +73,12 @@ public final class TokenVectorsRecoveryTests extends OpenSearchIntegTestCase {
         Map<String, Object> one = blobs(nodes.get(0));
         assertEquals(40, one.size());
         assertEquals(one, blobs(nodes.get(1)));
+
+        internalCluster().fullRestart();
+        ensureGreen("index");
+        client().admin().indices().prepareRefresh("index").get();
+        assertEquals(one, blobs(nodes.get(0)));
+        assertEquals(one, blobs(nodes.get(1)));
     }
 
     private static String nodeOfTheReplica() {
@@ -82,7 +89,8 @@ public final class TokenVectorsRecoveryTests extends OpenSearchIntegTestCase {
 
     private static int replayed(String node) {
         int operations = 0;
-        for (RecoveryState state : client().admin().indices().prepareRecoveries("index").get().shardRecoveryStates().get("index")) {
+        RecoveryResponse recoveries = client().admin().indices().prepareRecoveries("index").get();
+        for (RecoveryState state : recoveries.shardRecoveryStates().get("index")) {
             if (state.getPrimary() == false && state.getTargetNode().getName().equals(node)) {
                 operations += state.getTranslog().recoveredOperations();
             }
