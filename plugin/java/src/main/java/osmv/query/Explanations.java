@@ -52,6 +52,7 @@ final class Explanations {
             );
         }
         float score = boost * query.scoring().score(raw, query.weights());
-        return Explanation.match(score, "maxsim of field [" + field + "]: boost * (n + S), or boost * n * n / (n - S) where S < 0", details);
+        String formula = raw < 0 ? "boost * n * n / (n - S)" : "boost * (n + S)";
+        return Explanation.match(score, "maxsim of field [" + field + "], " + formula + " of:", details);
     }
 }

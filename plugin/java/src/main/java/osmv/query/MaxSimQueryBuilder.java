@@ -75,7 +75,8 @@ public final class MaxSimQueryBuilder extends AbstractQueryBuilder<MaxSimQueryBu
         if (boost < 0) {
             throw new ParsingException(parser.getTokenLocation(), "[maxsim] [boost] is " + boost + ": it must not be negative");
         }
-        return new MaxSimQueryBuilder(content.field(parser), content.query(parser), minScore, searches).boost(boost).queryName(queryName);
+        MaxSimQueryBuilder builder = new MaxSimQueryBuilder(content.field(parser), content.query(parser), minScore, searches);
+        return builder.boost(boost).queryName(queryName);
     }
 
     @Override

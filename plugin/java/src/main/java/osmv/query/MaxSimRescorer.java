@@ -164,10 +164,15 @@ final class MaxSimRescorer implements Rescorer {
     }
 
     @Override
-    public Explanation explain(int doc, IndexSearcher searcher, RescoreContext rescoreContext, Explanation first) throws IOException {
+    public Explanation explain(int doc, IndexSearcher searcher, RescoreContext rescoreContext, Explanation firstStage)
+        throws IOException {
         Context context = (Context) rescoreContext;
         if (!context.isRescored(doc)) {
-            return Explanation.match(0f, "not scored by maxsim: beyond the window, not kept, or without whole token vectors", first);
+            return Explanation.match(
+                0f,
+                "not scored by maxsim: beyond the window, not kept, or without whole token vectors; before that:",
+                firstStage
+            );
         }
         List<LeafReaderContext> leaves = searcher.getIndexReader().leaves();
         LeafReaderContext leaf = leaves.get(ReaderUtil.subIndex(doc, leaves));

@@ -94,7 +94,8 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
         }
         QueryContent.required("first.field", field, parser);
         if (QueryContent.required("first.keep", keep, parser) < 1 || keep != Math.rint(keep) || keep > Integer.MAX_VALUE) {
-            throw new ParsingException(parser.getTokenLocation(), "[maxsim] [first.keep] is " + keep + ": it is a whole number from 1 on");
+            String sentence = "[maxsim] [first.keep] is " + keep + ": it must be a whole number from 1 on";
+            throw new ParsingException(parser.getTokenLocation(), sentence);
         }
         return new First(field, keep.intValue());
     }

@@ -25,7 +25,7 @@ final class QueryContent {
     private String field;
     private float[][] vectors;
     private float[] weights;
-    private Scoring scoring = Scoring.SUM_MAX;
+    private String score = Scoring.SUM_MAX.toString();
 
     QueryContent(int maxVectors) {
         this.maxVectors = maxVectors;
@@ -35,12 +35,14 @@ final class QueryContent {
     boolean read(String key, XContentParser parser) throws IOException {
         switch (key) {
             case "field" -> field = string(key, parser);
-            case "query_vectors" -> vectors = parser.currentToken() == Token.START_ARRAY ? matrix(key, parser) : blob(key, parser);
+            case "query_vectors" -> {
+                vectors = parser.currentToken() == Token.START_ARRAY ? matrix(key, parser) : blob(key, parser);
+            }
             case "weights" -> {
                 expect(Token.START_ARRAY, "an array of numbers, one for each query vector", key, parser);
                 weights = floats(key, parser, maxVectors);
             }
-            case "score" -> scoring = Scoring.named(string(key, parser));
+            case "score" -> score = string(key, parser);
             default -> {
                 return false;
             }
@@ -54,7 +56,7 @@ final class QueryContent {
 
     QueryVectors query(XContentParser parser) {
         try {
-            return new QueryVectors(required("query_vectors", vectors, parser), weights, scoring);
+            return new QueryVectors(required("query_vectors", vectors, parser), weights, Scoring.named(score));
         } catch (IllegalArgumentException e) {
             throw new ParsingException(parser.getTokenLocation(), "[maxsim] " + e.getMessage(), e);
         }

@@ -16,7 +16,8 @@ import org.opensearch.transport.TransportService;
 
 /** Gathers the stats of the nodes. */
 public final class StatsAction extends TransportNodesAction<StatsRequest, StatsResponse, StatsAction.NodeRequest, NodeStats> {
-    public static final ActionType<StatsResponse> TYPE = new ActionType<>("cluster:monitor/multivector/stats", StatsResponse::new);
+    private static final String NAME = "cluster:monitor/multivector/stats";
+    public static final ActionType<StatsResponse> TYPE = new ActionType<>(NAME, StatsResponse::new);
     /** The circuit breaker's name. */
     public static final String BREAKER = "multivector";
 
@@ -33,7 +34,7 @@ public final class StatsAction extends TransportNodesAction<StatsRequest, StatsR
         CircuitBreakerService breakers
     ) {
         super(
-            TYPE.name(),
+            NAME,
             threadPool,
             clusterService,
             transportService,

@@ -5,8 +5,8 @@ import static org.opensearch.index.query.QueryBuilders.matchAllQuery;
 
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -26,6 +26,8 @@ import org.opensearch.search.rescore.QueryRescorerBuilder;
 import org.opensearch.search.rescore.RescorerBuilder;
 import org.opensearch.tasks.CancellableTask;
 import org.opensearch.transport.TransportService;
+import osmv.blob.Blob;
+import osmv.kernels.Kernels;
 import osmv.maxsim.QueryVectors;
 import osmv.maxsim.Scoring;
 import osmv.query.MaxSimRescorerBuilder.First;
@@ -169,7 +171,8 @@ public final class GuardTests extends NodeTestCase {
         settings("breaker.multivector.limit", "10kb");
         try {
             QueryVectors query = new QueryVectors(Corpus.vectors(random(), 64), null, Scoring.SUM_MAX);
-            for (SearchRequestBuilder request : List.of(search(maxsim(query)), search(matchAllQuery()).setRescorer(rescorer(query), 50))) {
+            SearchRequestBuilder rescored = search(matchAllQuery()).setRescorer(rescorer(query), 50);
+            for (SearchRequestBuilder request : List.of(search(maxsim(query)), rescored)) {
                 SearchPhaseExecutionException e = expectThrows(SearchPhaseExecutionException.class, request::get);
                 assertEquals(RestStatus.TOO_MANY_REQUESTS, e.status());
                 assertNotNull(ExceptionsHelper.unwrap(e, CircuitBreakingException.class));
@@ -194,9 +197,9 @@ public final class GuardTests extends NodeTestCase {
         byte[] altered = whole.clone();
         altered[20] ^= 1;
         put("altered", altered);
-        put("cut", java.util.Arrays.copyOf(whole, whole.length - 3));
+        put("cut", Arrays.copyOf(whole, whole.length - 3));
         put("empty", new byte[0]);
-        put("unknown", osmv.blob.Blob.seal(200, 1, Corpus.DIM, new byte[7]));
+        put("unknown", Blob.seal(200, 1, Corpus.DIM, new byte[7]));
         refresh();
         QueryVectors query = query();
         long before = stat("damaged");
@@ -243,7 +246,7 @@ public final class GuardTests extends NodeTestCase {
         assertEquals(2 * bytes, difference(before, after, "bytes"));
         assertEquals(0, difference(before, after, "damaged"));
         assertTrue(difference(before, after, "nanoseconds") > 0);
-        assertEquals(osmv.kernels.Kernels.current().name(), after.get("kernel"));
+        assertEquals(Kernels.current().name(), after.get("kernel"));
         assertTrue(after.get("version").toString(), after.get("version").toString().matches("\\d+\\.\\d+\\.\\d+"));
     }
 
@@ -257,6 +260,6 @@ public final class GuardTests extends NodeTestCase {
     }
 
     private void assertNothingHeld() throws IOException {
-        assertEquals(String.format(Locale.ROOT, "%s", stats()), 0, held());
+        assertEquals(stats().toString(), 0, held());
     }
 }

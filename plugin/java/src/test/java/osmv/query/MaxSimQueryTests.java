@@ -7,6 +7,7 @@ import static org.opensearch.index.query.QueryBuilders.nestedQuery;
 import static org.opensearch.index.query.QueryBuilders.termQuery;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -15,6 +16,7 @@ import org.apache.lucene.search.join.ScoreMode;
 import org.opensearch.OpenSearchException;
 import org.opensearch.action.search.SearchRequestBuilder;
 import org.opensearch.common.lucene.search.function.CombineFunction;
+import org.opensearch.common.xcontent.XContentType;
 import org.opensearch.core.rest.RestStatus;
 import org.opensearch.index.query.QueryBuilder;
 import org.opensearch.index.query.functionscore.ScoreFunctionBuilders;
@@ -124,10 +126,11 @@ public final class MaxSimQueryTests extends NodeTestCase {
     public void testNested() {
         create("parts", "type=nested");
         client().admin().indices().preparePutMapping("docs").setSource(
-            "{\"properties\":{\"parts\":{\"type\":\"nested\",\"properties\":{\"mv\":{\"type\":\"binary\",\"doc_values\":true}}}}}",
-            org.opensearch.common.xcontent.XContentType.JSON
+            "{\"properties\":{\"parts\":{\"type\":\"nested\","
+                + "\"properties\":{\"mv\":{\"type\":\"binary\",\"doc_values\":true}}}}}",
+            XContentType.JSON
         ).get();
-        Map<String, List<float[][]>> parts = new java.util.HashMap<>();
+        Map<String, List<float[][]>> parts = new HashMap<>();
         for (int i = 0; i < 10; i++) {
             List<float[][]> own = new ArrayList<>();
             List<Map<String, String>> source = new ArrayList<>();

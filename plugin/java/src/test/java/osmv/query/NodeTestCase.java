@@ -67,7 +67,8 @@ abstract class NodeTestCase extends OpenSearchSingleNodeTestCase {
 
     /** Every seventh document has no vectors, every eleventh is deleted, a third is red. Bits and vectors are in two fields. */
     void index(String codec) {
-        create("mv", "type=binary,doc_values=true", "bits", "type=binary,doc_values=true", "colour", "type=keyword", "n", "type=integer");
+        String vectors = "type=binary,doc_values=true";
+        create("mv", vectors, "bits", vectors, "colour", "type=keyword", "n", "type=integer");
         documents.clear();
         for (int i = 0; i < 60; i++) {
             String id = "d" + i;
@@ -144,7 +145,8 @@ abstract class NodeTestCase extends OpenSearchSingleNodeTestCase {
     Map<String, Object> stats() throws IOException {
         XContentBuilder builder = JsonXContent.contentBuilder().startObject();
         client().execute(StatsAction.TYPE, new StatsRequest()).actionGet().toXContent(builder, ToXContent.EMPTY_PARAMS);
-        Map<String, Object> map = XContentHelper.convertToMap(BytesReference.bytes(builder.endObject()), true, builder.contentType()).v2();
+        BytesReference json = BytesReference.bytes(builder.endObject());
+        Map<String, Object> map = XContentHelper.convertToMap(json, true, builder.contentType()).v2();
         return (Map<String, Object>) ((Map<String, Object>) map.get("nodes")).values().iterator().next();
     }
 
