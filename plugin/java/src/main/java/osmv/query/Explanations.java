@@ -3,11 +3,11 @@ package osmv.query;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import org.apache.lucene.index.BinaryDocValues;
 import org.apache.lucene.index.DocValues;
 import org.apache.lucene.index.LeafReaderContext;
 import org.apache.lucene.search.Explanation;
 import osmv.maxsim.Alignment;
-import osmv.maxsim.MaxSim;
 import osmv.maxsim.QueryVectors;
 
 /** How a document came by its score: the raw score, and for each query token the document token that it matches best. */
@@ -19,13 +19,13 @@ final class Explanations {
         LeafReaderContext leaf,
         String field,
         int doc,
-        MaxSim maxsim,
+        QueryVectors query,
         float boost,
         Double minScore
     ) throws IOException {
-        QueryVectors query = maxsim.query();
-        LeafScoring scoring = new LeafScoring(search, leaf, field, DocValues.getBinary(leaf.reader(), field), maxsim);
-        if (!scoring.values().advanceExact(doc)) {
+        BinaryDocValues values = DocValues.getBinary(leaf.reader(), field);
+        LeafScoring scoring = new LeafScoring(search, leaf, field, values, search.maxsim(query));
+        if (!values.advanceExact(doc)) {
             return Explanation.noMatch("no token vectors in field [" + field + "]");
         }
         double raw = scoring.score();

@@ -22,7 +22,11 @@ final class LeafScoring {
     private final String field;
     private final BinaryDocValues values;
     private final DocumentScorer scorer;
+    private final MaxSim maxsim;
     private final Tally tally;
+    /** Bytes that the scorer's arrays take, at most. */
+    private final long arrays;
+
     private boolean accounted;
     private byte[] bytes;
     private int position;
@@ -30,12 +34,13 @@ final class LeafScoring {
     private int length;
 
     LeafScoring(RunningSearch search, LeafReaderContext leaf, String field, BinaryDocValues values, MaxSim maxsim) {
-        int count = maxsim.query().count();
-        search.account(4L * Kernel.TILE * maxsim.query().dim() + 4L * count + 2048);
+        arrays = 4L * Kernel.TILE * maxsim.query().dim() + 4L * maxsim.query().count() + 2048;
+        search.room(maxsim, field, arrays);
         this.search = search;
         this.leaf = leaf;
         this.field = field;
         this.values = values;
+        this.maxsim = maxsim;
         scorer = maxsim.scorer();
         tally = search.tally();
     }
@@ -79,7 +84,7 @@ final class LeafScoring {
         bytes = value.bytes;
         if (!accounted) {
             // The buffer has the length of the segment's longest value and serves for all; the scorer's factors are no longer.
-            search.account(2L * bytes.length);
+            search.room(maxsim, field, arrays + 2L * bytes.length);
             accounted = true;
         }
         position = value.offset;

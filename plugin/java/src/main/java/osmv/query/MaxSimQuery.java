@@ -17,7 +17,6 @@ import org.apache.lucene.search.ScorerSupplier;
 import org.apache.lucene.search.TwoPhaseIterator;
 import org.apache.lucene.search.Weight;
 import org.apache.lucene.util.Accountable;
-import osmv.maxsim.MaxSim;
 import osmv.maxsim.QueryVectors;
 
 /**
@@ -80,22 +79,12 @@ final class MaxSimQuery extends Query implements Accountable {
         private final RunningSearch search;
         private final ScoreMode scoreMode;
         private final float boost;
-        private MaxSim maxsim;
 
         MaxSimWeight(RunningSearch search, ScoreMode scoreMode, float boost) {
             super(MaxSimQuery.this);
             this.search = search;
             this.scoreMode = scoreMode;
             this.boost = boost;
-        }
-
-        /** Made with the first scorer: many weights never get one. */
-        private synchronized MaxSim maxsim() {
-            if (maxsim == null) {
-                search.account(MaxSim.bytes(query.count(), query.dim()));
-                maxsim = new MaxSim(query);
-            }
-            return maxsim;
         }
 
         @Override
@@ -108,7 +97,8 @@ final class MaxSimQuery extends Query implements Accountable {
                 @Override
                 public Scorer get(long leadCost) {
                     if (scoreMode.needsScores() || minScore != null) {
-                        return new MaxSimScorer(search, new LeafScoring(search, leaf, field, values, maxsim()), boost);
+                        LeafScoring scoring = new LeafScoring(search, leaf, field, values, search.maxsim(query));
+                        return new MaxSimScorer(search, scoring, boost);
                     }
                     return new ConstantScoreScorer(0, scoreMode, values);
                 }
@@ -122,8 +112,7 @@ final class MaxSimQuery extends Query implements Accountable {
 
         @Override
         public Explanation explain(LeafReaderContext leaf, int doc) throws IOException {
-            MaxSim lone = new MaxSim(query);
-            return Explanations.explain(search, leaf, field, doc, lone, boost, minScore);
+            return Explanations.explain(searches.none(), leaf, field, doc, query, boost, minScore);
         }
 
         @Override

@@ -53,8 +53,8 @@ final class MaxSimRescorer implements Rescorer {
         RunningSearch search = context.searches.of(searcher);
         ScoreDoc[] hits = topDocs.scoreDocs;
         int window = Math.min(hits.length, context.getWindowSize());
-        search.account((long) BYTES_PER_HIT * hits.length + MaxSim.bytes(context.query.count(), context.query.dim()));
-        MaxSim maxsim = new MaxSim(context.query);
+        search.account((long) BYTES_PER_HIT * hits.length);
+        MaxSim maxsim = search.maxsim(context.query);
 
         long[] candidates = new long[window];
         for (int place = 0; place < window; place++) {
@@ -176,7 +176,7 @@ final class MaxSimRescorer implements Rescorer {
         }
         List<LeafReaderContext> leaves = searcher.getIndexReader().leaves();
         LeafReaderContext leaf = leaves.get(ReaderUtil.subIndex(doc, leaves));
-        RunningSearch search = context.searches.of(searcher);
-        return Explanations.explain(search, leaf, context.field, doc - leaf.docBase, new MaxSim(context.query), 1, null);
+        RunningSearch search = context.searches.none();
+        return Explanations.explain(search, leaf, context.field, doc - leaf.docBase, context.query, 1, null);
     }
 }

@@ -1,6 +1,8 @@
 package osmv.query;
 
+import java.util.Map;
 import java.util.Queue;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.atomic.AtomicLong;
 import org.apache.lucene.index.LeafReaderContext;
@@ -12,6 +14,8 @@ import org.opensearch.search.SearchService;
 import org.opensearch.search.internal.SearchContext;
 import org.opensearch.search.query.QueryPhase;
 import org.opensearch.search.query.QueryPhaseExecutionException;
+import osmv.maxsim.MaxSim;
+import osmv.maxsim.QueryVectors;
 import osmv.stats.Counters.Tally;
 
 /**
@@ -22,11 +26,17 @@ final class RunningSearch implements Releasable {
     private final Searches searches;
     private final SearchContext context;
     private final AtomicLong accounted = new AtomicLong();
+    private final Map<QueryVectors, MaxSim> tables = new ConcurrentHashMap<>();
+    private final Map<Room, Long> rooms = new ConcurrentHashMap<>();
     private final Queue<Tally> tallies = new ConcurrentLinkedQueue<>();
     private volatile String damagedField;
     private volatile boolean timed;
     private volatile long deadline;
 
+    /** What a thread holds to score a field: it goes from segment to segment, so one room serves for all. */
+    private record Room(MaxSim maxsim, String field, Thread thread) {}
+
+    /** The context is null for a lone document that is explained or percolated outside of any search. */
     RunningSearch(Searches searches, SearchContext context) {
         this.searches = searches;
         this.context = context;
@@ -68,6 +78,25 @@ final class RunningSearch implements Releasable {
             throw new QueryPhaseExecutionException(context.shardTarget(), "Time exceeded");
         }
         context.queryResult().searchTimedOut(true);
+    }
+
+    /** A query's tables are made once, however many clauses, segments and inner hits ask for them. */
+    MaxSim maxsim(QueryVectors query) {
+        return tables.computeIfAbsent(query, vectors -> {
+            account(MaxSim.bytes(vectors.count(), vectors.dim()));
+            return new MaxSim(vectors);
+        });
+    }
+
+    /** See that this thread's room for scoring the field has so many bytes. */
+    void room(MaxSim maxsim, String field, long bytes) {
+        rooms.compute(new Room(maxsim, field, Thread.currentThread()), (room, held) -> {
+            long before = held == null ? 0 : held;
+            if (before < bytes) {
+                account(bytes - before);
+            }
+            return Math.max(before, bytes);
+        });
     }
 
     /** To be called before the bytes are allocated; a CircuitBreakingException where they must not be. */

@@ -72,10 +72,15 @@ public final class Searches implements SearchOperationListener {
         of(context).stopClock();
     }
 
-    /** The search of that searcher; a stand-in for a lone document that is explained or percolated, outside of any search. */
+    /** The search of that searcher. */
     RunningSearch of(IndexSearcher searcher) {
         RunningSearch search = running.get(searcher);
-        return search != null ? search : new RunningSearch(this, null);
+        return search != null ? search : none();
+    }
+
+    /** For a lone document, outside of any search: nothing is accounted for or counted. */
+    RunningSearch none() {
+        return new RunningSearch(this, null);
     }
 
     private RunningSearch of(SearchContext context) {
