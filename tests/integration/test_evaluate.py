@@ -127,7 +127,7 @@ def test_a_finished_index_is_used_again_and_another_corpus_gets_its_own(
     assert int(client.count(index=second)["count"]) == 6
 
 
-@pytest.mark.parametrize("name", ["sparse", "dense/native", "dense/", "", "dense+dense"])
+@pytest.mark.parametrize("name", ["sparse", "dense/magic", "dense/", "", "dense+dense"])
 def test_what_is_no_configuration_is_said(name: str) -> None:
     with pytest.raises(InputError):
         Configuration.parse(name)
@@ -164,7 +164,7 @@ def test_the_command(client: OpenSearch, folder: Path, encoder: Encoder, osmv: A
     [
         (["--split", "dev"], 2, "qrels/dev.tsv"),
         (["--measure", "Speed"], 2, "'Speed' is no measure"),
-        (["--config", "dense/native"], 2, "unknown rerank 'native'"),
+        (["--config", "dense/magic"], 2, "unknown rerank 'magic'"),
         (["--index", "there-is-none"], 3, "there-is-none"),
     ],
 )
