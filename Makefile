@@ -24,7 +24,8 @@ NATIVE := plugin/native
 JAVA_STATE := $(shell cat plugin/java/pom.xml $$(find plugin/java/src -type f | LC_ALL=C sort) | cksum | cut -d ' ' -f 1)
 BUILT := $(if $(and $(MAVEN),$(JDK)),$(NATIVE)/built-$(JAVA_STATE))
 TESTED := $(if $(BUILT),$(NATIVE)/tested-$(JAVA_STATE))
-BUILD_PLUGIN = JAVA_HOME="$(JDK)" "$(MAVEN)" --quiet --batch-mode -Dstyle.color=never --file plugin/java/pom.xml
+BUILD_PLUGIN = JAVA_HOME="$(JDK)" "$(MAVEN)" --quiet --batch-mode -Dstyle.color=never --file plugin/java/pom.xml \
+	-Dmaven.test.redirectTestOutputToFile=true
 KEEP_PLUGIN = rm -f $(NATIVE)/*.zip $(NATIVE)/built-* && cp plugin/java/target/opensearch-multivector-*.zip $(NATIVE)/ \
 	&& touch $(NATIVE)/built-$(JAVA_STATE)
 
