@@ -81,6 +81,7 @@ _MISSING_PARTS = (
         r"[Uu]nknown call \[lateInteractionScore\]",
         "lateInteractionScore (OpenSearch 3.3 or newer with the k-NN plugin)",
     ),
+    (r"unknown (query|field) \[maxsim\]|No handler for type \[token_vectors\]", "the native plugin (`osmv plugin`)"),
     (r"No handler for type \[rank_features\]|unknown query \[rank_feature\]", "the mapper-extras module"),
 )
 
