@@ -29,6 +29,7 @@ from opensearch_multivector.queries.rerankers import (
     Reranked,
     Reranker,
     find,
+    in_one_request,
     key_of,
     parse_rerank,
 )
@@ -90,6 +91,7 @@ def plan(
         stage.check(spec)
     for reranker in chain:
         reranker.check(spec)
+    chain = in_one_request(chain)
     first = _fused_where(first, spec, request, query, engine.fuses)
     timings: dict[str, float] = {}
 

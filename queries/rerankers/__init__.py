@@ -25,6 +25,7 @@ __all__ = [
     "Reranked",
     "Reranker",
     "find",
+    "in_one_request",
     "key_of",
     "parse_rerank",
 ]
@@ -46,16 +47,16 @@ def parse_rerank(expression: str | None, native: bool = False) -> tuple[Reranker
         return ()
     auto = Native.name if native else Client.name
     parts = (auto if part.strip() == AUTO else part for part in expression.split(">"))
-    chain = _in_one_request(tuple(build(part, RERANKERS, "rerank") for part in parts))
+    chain = tuple(build(part, RERANKERS, "rerank") for part in parts)
     kept = [step.keep for step in chain if step.keep]
     if kept != sorted(kept, reverse=True):
         raise InputError(f"rerank {expression!r}: a later step can't keep more than the one before it hands on")
     return chain
 
 
-def _in_one_request(chain: tuple[Reranker, ...]) -> tuple[Reranker, ...]:
+def in_one_request(chain: tuple[Reranker, ...]) -> tuple[Reranker, ...]:
     """The chain with `bit` before `native` done by the native plugin, too, which saves a request and fetching bits."""
     match chain:
-        case (Bit(keep=bits), Native(bits=0) as native, *rest) if bits and native.keep <= bits:
+        case (Bit(keep=bits), Native(bits=0) as native, *rest) if bits:
             return (replace(native, bits=bits), *rest)
     return chain

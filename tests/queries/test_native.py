@@ -20,7 +20,7 @@ from opensearch_multivector.plugin.sub_fields import Bits, Dense
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.plan import plan
 from opensearch_multivector.queries.request import SearchRequest
-from opensearch_multivector.queries.rerankers import NATIVE_CODECS, parse_rerank
+from opensearch_multivector.queries.rerankers import NATIVE_CODECS, in_one_request, parse_rerank
 from opensearch_multivector.queries.rerankers.client import Client
 from opensearch_multivector.queries.rerankers.native import Native
 
@@ -57,13 +57,14 @@ def test_the_query_goes_out_as_a_blob_of_its_first_vectors() -> None:
 
 
 def test_a_chain_from_bit_is_one_request() -> None:
-    assert parse_rerank("bit:keep=100>native") == (Native(bits=100, keep=100),)
-    assert parse_rerank("bit:keep=100 > native:keep=20 > client") == (Native(bits=100, keep=20), Client())
+    assert in_one_request(parse_rerank("bit:keep=100>native")) == (Native(bits=100, keep=100),)
+    longer = in_one_request(parse_rerank("bit:keep=100 > native:keep=20 > client"))
+    assert longer == (Native(bits=100, keep=20), Client())
     (native,) = parse_rerank("native:bits=30")
     body = native.body(SPEC, QUERY, [("i", "a"), ("i", "b")])
     assert body["rescore"]["maxsim"]["first"] == {"field": "mv.bits", "keep": 30}
     # Where `bit` hands on all there is nothing to save, and a chain that can't be is refused as ever.
-    assert [step.name for step in parse_rerank("bit>native")] == ["bit", "native"]
+    assert [step.name for step in in_one_request(parse_rerank("bit>native"))] == ["bit", "native"]
     with pytest.raises(InputError, match="can't keep more"):
         parse_rerank("bit:keep=10>native:keep=20")
 
