@@ -143,14 +143,12 @@ def _native(found: Capabilities, plugin: Carried | None) -> Iterator[Check]:
         )
         return
     slow = sorted(node.node for node in found.native if node.kernel == "portable")
-    kernels = ", ".join(sorted({node.kernel for node in found.native}))
     if slow:
-        words, remedy = (
-            f"portable on {', '.join(slow)}",
-            "add --add-modules=jdk.incubator.vector to jvm.options and restart",
-        )
+        words = f"portable on {', '.join(slow)}"
+        remedy = "add --add-modules=jdk.incubator.vector to jvm.options and restart (the module is in a full JDK)"
         yield Check("native kernel", "warning", words, "its speed", remedy)
     else:
+        kernels = ", ".join(sorted({node.kernel for node in found.native}))
         yield Check("native kernel", "ok", kernels, "its speed")
 
 
