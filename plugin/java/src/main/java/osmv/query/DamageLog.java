@@ -25,7 +25,7 @@ final class DamageLog {
             return;
         }
         LOGGER.warn(
-            "{}: document [{}] is left out of maxsim, its field [{}] holds {}; {} more since the last warning: index them again",
+            "{}: document [{}] is left out of maxsim, its field [{}] is damaged ({}); {} more since the last warning: index them again",
             shard,
             id(leaf, doc),
             field,
