@@ -26,7 +26,9 @@ BUILT := $(if $(and $(MAVEN),$(JDK)),$(NATIVE)/built-$(JAVA_STATE))
 TESTED := $(if $(BUILT),$(NATIVE)/tested-$(JAVA_STATE))
 BUILD_PLUGIN = JAVA_HOME="$(JDK)" "$(MAVEN)" --quiet --batch-mode -Dstyle.color=never --file plugin/java/pom.xml \
 	-Dmaven.test.redirectTestOutputToFile=true
-KEEP_PLUGIN = rm -f $(NATIVE)/*.zip $(NATIVE)/built-* && cp plugin/java/target/opensearch-multivector-*.zip $(NATIVE)/ \
+# The first zip, also one after a build that failed, has to be linked into the installation.
+KEEP_PLUGIN = { ls $(NATIVE)/*.zip > /dev/null 2>&1 || rm -f .venv*/installed-*; } \
+	&& rm -f $(NATIVE)/*.zip $(NATIVE)/built-* && cp plugin/java/target/opensearch-multivector-*.zip $(NATIVE)/ \
 	&& touch $(NATIVE)/built-$(JAVA_STATE)
 
 # The editable install links each file of the rooms: it is made again when one comes or goes, or a requirement changes.
@@ -83,7 +85,7 @@ plugin: $(TESTED)
 
 $(NATIVE)/tested-%:
 	@echo "Building and testing the native plugin" >&2
-	@rm -rf plugin/java/target/surefire-reports && mkdir -p $(NATIVE)
+	@rm -rf plugin/java/target && mkdir -p $(NATIVE)
 	@$(BUILD_PLUGIN) package 2> $(NATIVE)/build.log
 	@$(KEEP_PLUGIN)
 	@cat plugin/java/target/surefire-reports/*.txt | awk -F '[:,]' '/^Tests run/ { run += $$2; skipped += $$8 } \
@@ -93,7 +95,7 @@ $(NATIVE)/tested-%:
 # Not worth a failure: all but the native plugin works without it, and `make plugin` or `make test` says what is wrong.
 $(NATIVE)/built-%:
 	@echo "Building the native plugin" >&2
-	@mkdir -p $(NATIVE)
+	@rm -rf plugin/java/target && mkdir -p $(NATIVE)
 	@{ $(BUILD_PLUGIN) package -Dmaven.test.skip=true > $(NATIVE)/build.log 2>&1 && $(KEEP_PLUGIN); } \
 		|| echo "The native plugin could not be built ($(NATIVE)/build.log says why): going on without building it" >&2
 
