@@ -81,7 +81,7 @@ def test_osmv_works_from_an_empty_environment(wheel: Path, tmp_path: Path) -> No
     venv.create(environment, with_pip=True)
     python = environment / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", wheel], check=True, cwd=tmp_path)
-    for command in ([], ["index"], ["search"], ["eval"], ["doctor"], ["demo"], ["node", "start"]):
+    for command in ([], ["index"], ["search"], ["eval"], ["doctor"], ["plugin"], ["demo"], ["node", "start"]):
         done = subprocess.run(
             [environment / "bin" / "osmv", *command, "--help"], capture_output=True, text=True, cwd=tmp_path
         )
