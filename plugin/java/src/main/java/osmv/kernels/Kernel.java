@@ -40,7 +40,8 @@ public abstract class Kernel {
 
     /**
      * The same for n tokens of one bit a dimension and query vectors of a few: best[i] = max(best[i], factors[j] * (s_j . q_i)),
-     * s_j the signs. Token j's bits are {@code words[j * table.words() ...]}; {@code sums} is room for n * lanes() numbers.
+     * s_j the signs. Token j's bits are {@code words[j * table.words() ...]}; {@code sums}, of n * lanes() numbers, is nobody else's,
+     * and full of zeros at first.
      */
     public abstract void signs(BitTable table, int[] words, float[] factors, int n, int[] sums, float[] best);
 }

@@ -200,21 +200,15 @@ final class VectorKernel extends Kernel {
 
     @Override
     public void signs(BitTable table, int[] words, float[] factors, int n, int[] sums, float[] best) {
+        int last = table.words - BitTable.CHUNK;
         for (int block = 0; block < table.size; block += LANES) {
-            Arrays.fill(sums, 0, n * LANES, 0);
-            for (int w = 0; w < table.words; w += BitTable.CHUNK) {
+            if (last > 0) {
+                Arrays.fill(sums, 0, n * LANES, 0);
+            }
+            for (int w = 0; w < last; w += BitTable.CHUNK) {
                 count(table, block, words, w, n, sums);
             }
-            FloatVector delta = FloatVector.fromArray(FLOATS, table.minusDelta, block);
-            FloatVector most = FloatVector.fromArray(FLOATS, table.most, block);
-            FloatVector max = FloatVector.fromArray(FLOATS, best, block);
-            for (int j = 0; j < n; j++) {
-                FloatVector sum = (FloatVector) IntVector.fromArray(INTS, sums, j * LANES).convert(VectorOperators.I2F, 0);
-                FloatVector product = sum.fma(delta, most).mul(factors[j]);
-                // Not max(): what Java asks of it for NaN and -0 takes several instructions.
-                max = max.blend(product, product.compare(GT, max));
-            }
-            max.intoArray(best, block);
+            finish(table, block, words, last, n, sums, factors, best);
         }
     }
 
@@ -263,10 +257,66 @@ final class VectorKernel extends Kernel {
                 .add(b.lanewise(XOR, b3).lanewise(BIT_COUNT))
                 .add(c.lanewise(XOR, c3).lanewise(BIT_COUNT))
                 .add(d.lanewise(XOR, d3).lanewise(BIT_COUNT));
-            IntVector low = s1.add(s1).add(s0);
-            IntVector high = s3.add(s3).add(s2);
-            high = high.add(high);
-            IntVector.fromArray(INTS, sums, j * LANES).add(high.add(high).add(low)).intoArray(sums, j * LANES);
+            s2 = s2.add(s3).add(s3);
+            s1 = s1.add(s2).add(s2);
+            IntVector.fromArray(INTS, sums, j * LANES).add(s0).add(s1).add(s1).intoArray(sums, j * LANES);
         }
+    }
+
+    /** The same for the last four words, and what becomes of the sums. */
+    private static void finish(
+        BitTable table, int block, int[] words, int w, int n, int[] sums, float[] factors, float[] best
+    ) {
+        int[] planes = table.planes;
+        int width = table.words;
+        int at = (block * width + w * LANES) * BitTable.PLANES;
+        IntVector a0 = IntVector.fromArray(INTS, planes, at);
+        IntVector a1 = IntVector.fromArray(INTS, planes, at + LANES);
+        IntVector a2 = IntVector.fromArray(INTS, planes, at + 2 * LANES);
+        IntVector a3 = IntVector.fromArray(INTS, planes, at + 3 * LANES);
+        IntVector b0 = IntVector.fromArray(INTS, planes, at + 4 * LANES);
+        IntVector b1 = IntVector.fromArray(INTS, planes, at + 5 * LANES);
+        IntVector b2 = IntVector.fromArray(INTS, planes, at + 6 * LANES);
+        IntVector b3 = IntVector.fromArray(INTS, planes, at + 7 * LANES);
+        IntVector c0 = IntVector.fromArray(INTS, planes, at + 8 * LANES);
+        IntVector c1 = IntVector.fromArray(INTS, planes, at + 9 * LANES);
+        IntVector c2 = IntVector.fromArray(INTS, planes, at + 10 * LANES);
+        IntVector c3 = IntVector.fromArray(INTS, planes, at + 11 * LANES);
+        IntVector d0 = IntVector.fromArray(INTS, planes, at + 12 * LANES);
+        IntVector d1 = IntVector.fromArray(INTS, planes, at + 13 * LANES);
+        IntVector d2 = IntVector.fromArray(INTS, planes, at + 14 * LANES);
+        IntVector d3 = IntVector.fromArray(INTS, planes, at + 15 * LANES);
+        FloatVector delta = FloatVector.fromArray(FLOATS, table.minusDelta, block);
+        FloatVector most = FloatVector.fromArray(FLOATS, table.most, block);
+        FloatVector max = FloatVector.fromArray(FLOATS, best, block);
+        for (int j = 0; j < n; j++) {
+            IntVector a = IntVector.broadcast(INTS, words[j * width + w]);
+            IntVector b = IntVector.broadcast(INTS, words[j * width + w + 1]);
+            IntVector c = IntVector.broadcast(INTS, words[j * width + w + 2]);
+            IntVector d = IntVector.broadcast(INTS, words[j * width + w + 3]);
+            IntVector s0 = a.lanewise(XOR, a0).lanewise(BIT_COUNT)
+                .add(b.lanewise(XOR, b0).lanewise(BIT_COUNT))
+                .add(c.lanewise(XOR, c0).lanewise(BIT_COUNT))
+                .add(d.lanewise(XOR, d0).lanewise(BIT_COUNT));
+            IntVector s1 = a.lanewise(XOR, a1).lanewise(BIT_COUNT)
+                .add(b.lanewise(XOR, b1).lanewise(BIT_COUNT))
+                .add(c.lanewise(XOR, c1).lanewise(BIT_COUNT))
+                .add(d.lanewise(XOR, d1).lanewise(BIT_COUNT));
+            IntVector s2 = a.lanewise(XOR, a2).lanewise(BIT_COUNT)
+                .add(b.lanewise(XOR, b2).lanewise(BIT_COUNT))
+                .add(c.lanewise(XOR, c2).lanewise(BIT_COUNT))
+                .add(d.lanewise(XOR, d2).lanewise(BIT_COUNT));
+            IntVector s3 = a.lanewise(XOR, a3).lanewise(BIT_COUNT)
+                .add(b.lanewise(XOR, b3).lanewise(BIT_COUNT))
+                .add(c.lanewise(XOR, c3).lanewise(BIT_COUNT))
+                .add(d.lanewise(XOR, d3).lanewise(BIT_COUNT));
+            s2 = s2.add(s3).add(s3);
+            s1 = s1.add(s2).add(s2);
+            IntVector sum = IntVector.fromArray(INTS, sums, j * LANES).add(s0).add(s1).add(s1);
+            FloatVector product = ((FloatVector) sum.convert(VectorOperators.I2F, 0)).fma(delta, most).mul(factors[j]);
+            // Not max(): what Java asks of it for NaN and -0 takes several instructions.
+            max = max.blend(product, product.compare(GT, max));
+        }
+        max.intoArray(best, block);
     }
 }

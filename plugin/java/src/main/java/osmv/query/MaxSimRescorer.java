@@ -28,6 +28,8 @@ final class MaxSimRescorer implements Rescorer {
     private static final MaxSimRescorer INSTANCE = new MaxSimRescorer();
     /** A hit's document, score, sort key, new place, and membership of the rescored. */
     private static final int BYTES_PER_HIT = 128;
+    /** Documents that are prefetched while one is scored: some megabytes, whatever the window. */
+    private static final int AHEAD = 64;
 
     private MaxSimRescorer() {}
 
@@ -135,9 +137,14 @@ final class MaxSimRescorer implements Rescorer {
     ) throws IOException {
         QueryVectors query = maxsim.query();
         LeafScoring scoring = new LeafScoring(search, leaf, field, DocValues.getBinary(leaf.reader(), field), maxsim);
+        Prefetch prefetch = Prefetch.of(leaf.reader(), field);
+        int next = from;
         long start = System.nanoTime();
         for (int i = from; i < to && !search.outOfTime(); i++) {
             search.checkCancelled();
+            for (; next < Math.min(to, i + AHEAD); next++) {
+                prefetch.prefetch((int) (byDocument[next] >>> 32) - leaf.docBase);
+            }
             int doc = (int) (byDocument[i] >>> 32) - leaf.docBase;
             if (scoring.values().advanceExact(doc)) {
                 double raw = scoring.score();
