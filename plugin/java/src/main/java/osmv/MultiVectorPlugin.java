@@ -36,6 +36,7 @@ import org.opensearch.script.ScriptService;
 import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.client.Client;
 import org.opensearch.watcher.ResourceWatcherService;
+import osmv.codebooks.Codebooks;
 import osmv.field.StoredSource;
 import osmv.field.TokenVectorsFieldMapper;
 import osmv.field.TokenVectorsFieldType;
@@ -52,7 +53,12 @@ public final class MultiVectorPlugin extends Plugin implements MapperPlugin, Sea
 
     @Override
     public List<Setting<?>> getSettings() {
-        return List.of(TokenVectorsFieldMapper.MAX_VECTORS, Searches.MAX_QUERY_VECTORS, Searches.MAX_WINDOW_SIZE);
+        return List.of(
+            TokenVectorsFieldMapper.MAX_VECTORS,
+            Searches.MAX_QUERY_VECTORS,
+            Searches.MAX_WINDOW_SIZE,
+            Codebooks.MAX_SIZE
+        );
     }
 
     @Override
@@ -146,6 +152,6 @@ public final class MultiVectorPlugin extends Plugin implements MapperPlugin, Sea
         clusterService.getClusterSettings()
             .addSettingsUpdateConsumer(TokenVectorsFieldMapper.MAX_VECTORS, limit -> maxDocumentVectors = limit);
         searches.follow(clusterService.getSettings(), clusterService.getClusterSettings());
-        return List.of(searches, searches.counters());
+        return List.of(searches, searches.codebooks(), searches.counters());
     }
 }

@@ -148,7 +148,7 @@ public class RescoreBenchmark {
     }
 
     private TopDocs maxsim(String codec) throws IOException {
-        MaxSimQuery maxsim = new MaxSimQuery(codec, new QueryVectors(query, null, Scoring.SUM_MAX), null, new Searches());
+        MaxSimQuery maxsim = new MaxSimQuery(codec, new QueryVectors(query, null, Scoring.SUM_MAX), null, null, new Searches());
         return rescore(new QueryRescorer(maxsim) {
             @Override
             protected float combine(float firstPassScore, boolean secondPassMatches, float secondPassScore) {

@@ -6,7 +6,10 @@ import java.util.stream.Collectors;
 import osmv.blob.Blob;
 import osmv.blob.BlobException;
 
-/** One file per codec, one table here. Ids are stored in every document and are never used twice. */
+/**
+ * One file per codec, one table here of those that need nothing but the blob; the residual ones come with a {@link Codebook}.
+ * Ids are stored in every document and are never used twice.
+ */
 public final class Codecs {
     public static final Bit BIT = new Bit();
     private static final List<StoredCodec> ALL = List.of(new F32(), new F16(), new Int8(), new Int4(), BIT);
@@ -33,14 +36,28 @@ public final class Codecs {
         return codec;
     }
 
-    /** The codec of an opened blob, which has the length that the codec wants. */
+    /** The codec of an opened blob, which is checked to be what the codec wants. */
     public static StoredCodec of(Blob blob) throws BlobException {
         StoredCodec codec = BY_ID[blob.codecId];
         if (codec == null) {
             throw new BlobException(
-                "token vectors of codec id " + blob.codecId + ", which can't be scored here (" + String.join(", ", names()) + " can)"
+                "token vectors of codec id " + blob.codecId + ", which can't be read here (" + String.join(", ", names()) + " can)"
             );
         }
+        codec.check(blob);
+        return codec;
+    }
+
+    /** The same, where the blob may be of a codec with a codebook; that is null where the request names none. */
+    public static StoredCodec of(Blob blob, Codebook codebook) throws BlobException {
+        Residual.Kind kind = BY_ID[blob.codecId] == null ? Residual.kind(blob.codecId) : null;
+        if (kind == null) {
+            return of(blob);
+        }
+        if (codebook == null) {
+            throw new CodebookMissing(kind.name());
+        }
+        StoredCodec codec = codebook.codec(kind);
         codec.check(blob);
         return codec;
     }

@@ -44,7 +44,8 @@ public abstract class StoredCodec {
     /** A stored vector from what {@link #unpack} gave of it, in place. */
     public void restore(float[] vector) {}
 
-    public final void check(Blob blob) throws BlobException {
+    /** That the payload is what such a blob has: at least its length is. */
+    public void check(Blob blob) throws BlobException {
         long size = payloadSize(blob.count, blob.dim);
         if (blob.payloadLength != size) {
             throw new BlobException(

@@ -33,6 +33,22 @@ public abstract class Kernel {
     public abstract void nibbles(byte[] bytes, int at, int n, float[] into, int to, int high);
 
     /**
+     * A centroid and what its codes stand for: {@code into[to + k] = centroids[from + k] + components[c]} for k below {@code dim}.
+     * A byte b of codes is of {@code codes} components, a power of 2 to 8, which lie in {@code components} from b * codes on.
+     */
+    public abstract void residual(
+        byte[] bytes,
+        int at,
+        float[] components,
+        int codes,
+        float[] centroids,
+        int from,
+        float[] into,
+        int to,
+        int dim
+    );
+
+    /**
      * For each of the table's query tokens i: best[i] = max(best[i], scales[j] * (q_i . u_j) + offsets[j] * sums[i]) over
      * the tile's TILE tokens u_j, which lie in {@code tile} one after the other.
      */

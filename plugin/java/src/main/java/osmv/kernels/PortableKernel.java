@@ -52,6 +52,23 @@ final class PortableKernel extends Kernel {
     }
 
     @Override
+    public void residual(
+        byte[] bytes,
+        int at,
+        float[] components,
+        int codes,
+        float[] centroids,
+        int from,
+        float[] into,
+        int to,
+        int dim
+    ) {
+        for (int k = 0; k < dim; k++) {
+            into[to + k] = centroids[from + k] + components[(bytes[at + k / codes] & 0xff) * codes + k % codes];
+        }
+    }
+
+    @Override
     public void products(FloatTable table, float[] tile, float[] scales, float[] offsets, float[] best) {
         float[] token = new float[table.dim];
         for (int j = 0; j < TILE; j++) {

@@ -30,6 +30,8 @@ final class VectorKernel extends Kernel {
     private static final VectorSpecies<Byte> BYTES =
         LANES >= 8 ? VectorSpecies.of(byte.class, VectorShape.forBitSize(8 * LANES)) : null;
 
+    private static final Kernel PORTABLE = new PortableKernel();
+
     @Override
     public String name() {
         return "vector-" + FLOATS.vectorBitSize();
@@ -91,6 +93,47 @@ final class VectorKernel extends Kernel {
             if (i < high) {
                 into[to + n + i] = (bytes[at + i] >> 4 & 15) - 8;
             }
+        }
+    }
+
+    /** A byte's components at a time; what a last byte has too many of is left to {@link PortableKernel}. */
+    @Override
+    public void residual(
+        byte[] bytes,
+        int at,
+        float[] components,
+        int codes,
+        float[] centroids,
+        int from,
+        float[] into,
+        int to,
+        int dim
+    ) {
+        int whole = dim / codes;
+        switch (codes) {
+            case 8 -> residual(FloatVector.SPECIES_256, bytes, at, components, centroids, from, into, to, whole);
+            case 4 -> residual(FloatVector.SPECIES_128, bytes, at, components, centroids, from, into, to, whole);
+            default -> residual(FloatVector.SPECIES_64, bytes, at, components, centroids, from, into, to, whole);
+        }
+        int done = whole * codes;
+        PORTABLE.residual(bytes, at + whole, components, codes, centroids, from + done, into, to + done, dim - done);
+    }
+
+    private static void residual(
+        VectorSpecies<Float> codes,
+        byte[] bytes,
+        int at,
+        float[] components,
+        float[] centroids,
+        int from,
+        float[] into,
+        int to,
+        int whole
+    ) {
+        for (int i = 0; i < whole; i++) {
+            int k = i * codes.length();
+            FloatVector rest = FloatVector.fromArray(codes, components, (bytes[at + i] & 0xff) * codes.length());
+            FloatVector.fromArray(codes, centroids, from + k).add(rest).intoArray(into, to + k);
         }
     }
 

@@ -29,7 +29,8 @@ public final class DocumentScorer {
 
     /**
      * The raw score of the document whose blob this is; a {@link BlobException} where it is damaged, a {@link
-     * DimensionMismatch} where it is of another dimension than the query.
+     * DimensionMismatch} where it is of another dimension than the query, a {@link osmv.codecs.CodebookMissing} where its codec
+     * needs the codebook and there is none.
      */
     public double score(byte[] bytes, int offset, int length) throws BlobException {
         StoredCodec codec = open(bytes, offset, length);
@@ -80,7 +81,7 @@ public final class DocumentScorer {
         if (blob.dim != maxsim.query.dim()) {
             throw new DimensionMismatch(maxsim.query.dim(), blob.dim);
         }
-        return Codecs.of(blob);
+        return Codecs.of(blob, maxsim.codebook);
     }
 
     private void scoreFloats(StoredCodec codec) {

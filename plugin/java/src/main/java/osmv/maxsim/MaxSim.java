@@ -1,5 +1,6 @@
 package osmv.maxsim;
 
+import osmv.codecs.Codebook;
 import osmv.codecs.Codecs;
 import osmv.kernels.BitTable;
 import osmv.kernels.FloatTable;
@@ -14,16 +15,23 @@ import osmv.kernels.Kernels;
  */
 public final class MaxSim {
     final QueryVectors query;
+    final Codebook codebook;
     final Kernel kernel;
     private volatile FloatTable floats;
     private volatile BitTable bits;
 
     public MaxSim(QueryVectors query) {
-        this(query, Kernels.current());
+        this(query, null);
     }
 
-    public MaxSim(QueryVectors query, Kernel kernel) {
+    /** The codebook is that of the documents, null where they need none. */
+    public MaxSim(QueryVectors query, Codebook codebook) {
+        this(query, codebook, Kernels.current());
+    }
+
+    public MaxSim(QueryVectors query, Codebook codebook, Kernel kernel) {
         this.query = query;
+        this.codebook = codebook;
         this.kernel = kernel;
     }
 

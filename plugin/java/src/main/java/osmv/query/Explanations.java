@@ -8,6 +8,7 @@ import org.apache.lucene.index.DocValues;
 import org.apache.lucene.index.LeafReaderContext;
 import org.apache.lucene.search.Explanation;
 import osmv.maxsim.Alignment;
+import osmv.maxsim.MaxSim;
 import osmv.maxsim.QueryVectors;
 
 /** How a document came by its score: the raw score, and for each query token the document token that it matches best. */
@@ -19,12 +20,13 @@ final class Explanations {
         LeafReaderContext leaf,
         String field,
         int doc,
-        QueryVectors query,
+        MaxSim maxsim,
         float boost,
         Double minScore
     ) throws IOException {
+        QueryVectors query = maxsim.query();
         BinaryDocValues values = DocValues.getBinary(leaf.reader(), field);
-        LeafScoring scoring = new LeafScoring(search, leaf, field, values, search.maxsim(query));
+        LeafScoring scoring = new LeafScoring(search, leaf, field, values, maxsim);
         if (!values.advanceExact(doc)) {
             return Explanation.noMatch("no token vectors in field [" + field + "]");
         }

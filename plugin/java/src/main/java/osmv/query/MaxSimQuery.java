@@ -17,6 +17,7 @@ import org.apache.lucene.search.ScorerSupplier;
 import org.apache.lucene.search.TwoPhaseIterator;
 import org.apache.lucene.search.Weight;
 import org.apache.lucene.util.Accountable;
+import osmv.codecs.Codebook;
 import osmv.maxsim.QueryVectors;
 
 /**
@@ -28,14 +29,17 @@ import osmv.maxsim.QueryVectors;
 final class MaxSimQuery extends Query implements Accountable {
     private final String field;
     private final QueryVectors query;
+    /** Null where the request names none. */
+    private final Codebook codebook;
     /** Of the raw score; null for none. */
     private final Double minScore;
 
     private final Searches searches;
 
-    MaxSimQuery(String field, QueryVectors query, Double minScore, Searches searches) {
+    MaxSimQuery(String field, QueryVectors query, Codebook codebook, Double minScore, Searches searches) {
         this.field = field;
         this.query = query;
+        this.codebook = codebook;
         this.minScore = minScore;
         this.searches = searches;
     }
@@ -61,12 +65,12 @@ final class MaxSimQuery extends Query implements Accountable {
     @Override
     public boolean equals(Object other) {
         return other instanceof MaxSimQuery maxsim && field.equals(maxsim.field) && query.equals(maxsim.query)
-            && Objects.equals(minScore, maxsim.minScore);
+            && Objects.equals(codebook, maxsim.codebook) && Objects.equals(minScore, maxsim.minScore);
     }
 
     @Override
     public int hashCode() {
-        return 31 * (31 * field.hashCode() + query.hashCode()) + Objects.hashCode(minScore);
+        return Objects.hash(field, query, codebook, minScore);
     }
 
     /** What the query cache holds when it keeps this query as a key. */
@@ -97,7 +101,7 @@ final class MaxSimQuery extends Query implements Accountable {
                 @Override
                 public Scorer get(long leadCost) {
                     if (scoreMode.needsScores() || minScore != null) {
-                        LeafScoring scoring = new LeafScoring(search, leaf, field, values, search.maxsim(query));
+                        LeafScoring scoring = new LeafScoring(search, leaf, field, values, search.maxsim(query, codebook));
                         return new MaxSimScorer(search, scoring, boost);
                     }
                     return new ConstantScoreScorer(0, scoreMode, values);
@@ -112,12 +116,14 @@ final class MaxSimQuery extends Query implements Accountable {
 
         @Override
         public Explanation explain(LeafReaderContext leaf, int doc) throws IOException {
-            return Explanations.explain(searches.none(), leaf, field, doc, query, boost, minScore);
+            RunningSearch none = searches.none();
+            return Explanations.explain(none, leaf, field, doc, none.maxsim(query, codebook), boost, minScore);
         }
 
         @Override
         public boolean isCacheable(LeafReaderContext leaf) {
-            return DocValues.isCacheable(leaf, field);
+            // As a key of the query cache it would hold the codebook, too, which is not the cache's to hold.
+            return codebook == null && DocValues.isCacheable(leaf, field);
         }
     }
 

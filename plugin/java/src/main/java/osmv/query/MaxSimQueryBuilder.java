@@ -11,6 +11,8 @@ import org.opensearch.core.xcontent.XContentBuilder;
 import org.opensearch.core.xcontent.XContentParser;
 import org.opensearch.core.xcontent.XContentParser.Token;
 import org.opensearch.index.query.AbstractQueryBuilder;
+import org.opensearch.index.query.QueryBuilder;
+import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
 import osmv.maxsim.QueryVectors;
 
@@ -19,7 +21,7 @@ import osmv.maxsim.QueryVectors;
  *
  * <pre>
  * {"maxsim": {"field": "mv.vectors", "query_vectors": [[...], ...] or base64, "weights": [...], "score": "sum_max" or "max",
- *             "min_score": 12.5}}
+ *             "codebook": "0123456789abcdef", "min_score": 12.5}}
  * </pre>
  *
  * <p>{@code min_score} is of the raw score, which has the sign and size of the similarities; the score itself never is below 0.
@@ -29,12 +31,18 @@ public final class MaxSimQueryBuilder extends AbstractQueryBuilder<MaxSimQueryBu
 
     private final String field;
     private final QueryVectors query;
+    private final NamedCodebook codebook;
     private final Double minScore;
     private final Searches searches;
 
     public MaxSimQueryBuilder(String field, QueryVectors query, Double minScore, Searches searches) {
+        this(field, query, NamedCodebook.NONE, minScore, searches);
+    }
+
+    MaxSimQueryBuilder(String field, QueryVectors query, NamedCodebook codebook, Double minScore, Searches searches) {
         this.field = Objects.requireNonNull(field);
         this.query = query;
+        this.codebook = codebook;
         this.minScore = minScore;
         this.searches = searches;
     }
@@ -43,6 +51,7 @@ public final class MaxSimQueryBuilder extends AbstractQueryBuilder<MaxSimQueryBu
         super(in);
         field = in.readString();
         query = QueryContent.read(in);
+        codebook = NamedCodebook.read(in);
         minScore = in.readOptionalDouble();
         this.searches = searches;
     }
@@ -51,6 +60,7 @@ public final class MaxSimQueryBuilder extends AbstractQueryBuilder<MaxSimQueryBu
     protected void doWriteTo(StreamOutput out) throws IOException {
         out.writeString(field);
         QueryContent.write(out, query);
+        codebook.write(out);
         out.writeOptionalDouble(minScore);
     }
 
@@ -75,14 +85,15 @@ public final class MaxSimQueryBuilder extends AbstractQueryBuilder<MaxSimQueryBu
         if (boost < 0) {
             throw new ParsingException(parser.getTokenLocation(), "[maxsim] [boost] is " + boost + ": it must not be negative");
         }
-        MaxSimQueryBuilder builder = new MaxSimQueryBuilder(content.field(parser), content.query(parser), minScore, searches);
-        return builder.boost(boost).queryName(queryName);
+        String field = content.field(parser);
+        QueryVectors query = content.query(parser);
+        return new MaxSimQueryBuilder(field, query, content.codebook(), minScore, searches).boost(boost).queryName(queryName);
     }
 
     @Override
     protected void doXContent(XContentBuilder builder, Params params) throws IOException {
         builder.startObject(NAME);
-        QueryContent.toXContent(builder, field, query);
+        QueryContent.toXContent(builder, field, query, codebook);
         if (minScore != null) {
             builder.field("min_score", minScore);
         }
@@ -91,22 +102,29 @@ public final class MaxSimQueryBuilder extends AbstractQueryBuilder<MaxSimQueryBu
     }
 
     @Override
+    protected QueryBuilder doRewrite(QueryRewriteContext context) {
+        NamedCodebook asked = codebook.rewrite(context, searches.codebooks());
+        return asked == codebook ? this : new MaxSimQueryBuilder(field, query, asked, minScore, searches);
+    }
+
+    @Override
     protected Query doToQuery(QueryShardContext context) {
         String name = QueryContent.resolve(field, context);
         if (name == null) {
             return new MatchNoDocsQuery("no field [" + field + "] in the mapping");
         }
-        return new MaxSimQuery(name, query, minScore, searches);
+        return new MaxSimQuery(name, query, codebook.get(searches.codebooks()), minScore, searches);
     }
 
     @Override
     protected boolean doEquals(MaxSimQueryBuilder other) {
-        return field.equals(other.field) && query.equals(other.query) && Objects.equals(minScore, other.minScore);
+        return field.equals(other.field) && query.equals(other.query) && codebook.equals(other.codebook)
+            && Objects.equals(minScore, other.minScore);
     }
 
     @Override
     protected int doHashCode() {
-        return Objects.hash(field, query, minScore);
+        return Objects.hash(field, query, codebook, minScore);
     }
 
     @Override

@@ -14,6 +14,7 @@ import org.apache.lucene.search.ScoreDoc;
 import org.apache.lucene.search.TopDocs;
 import org.opensearch.search.rescore.RescoreContext;
 import org.opensearch.search.rescore.Rescorer;
+import osmv.codecs.Codebook;
 import osmv.maxsim.MaxSim;
 import osmv.maxsim.QueryVectors;
 import osmv.query.MaxSimRescorerBuilder.First;
@@ -33,17 +34,19 @@ final class MaxSimRescorer implements Rescorer {
 
     private MaxSimRescorer() {}
 
-    /** Fields are null where the index doesn't have them. */
+    /** Fields are null where the index doesn't have them, the codebook where the request names none. */
     static final class Context extends RescoreContext {
         private final String field;
         private final QueryVectors query;
+        private final Codebook codebook;
         private final First first;
         private final Searches searches;
 
-        Context(int windowSize, String field, QueryVectors query, First first, Searches searches) {
+        Context(int windowSize, String field, QueryVectors query, Codebook codebook, First first, Searches searches) {
             super(windowSize, INSTANCE);
             this.field = field;
             this.query = query;
+            this.codebook = codebook;
             this.first = first;
             this.searches = searches;
         }
@@ -56,7 +59,7 @@ final class MaxSimRescorer implements Rescorer {
         ScoreDoc[] hits = topDocs.scoreDocs;
         int window = Math.min(hits.length, context.getWindowSize());
         search.account((long) BYTES_PER_HIT * hits.length);
-        MaxSim maxsim = search.maxsim(context.query);
+        MaxSim maxsim = search.maxsim(context.query, context.codebook);
 
         long[] candidates = new long[window];
         for (int place = 0; place < window; place++) {
@@ -184,6 +187,7 @@ final class MaxSimRescorer implements Rescorer {
         List<LeafReaderContext> leaves = searcher.getIndexReader().leaves();
         LeafReaderContext leaf = leaves.get(ReaderUtil.subIndex(doc, leaves));
         RunningSearch search = context.searches.none();
-        return Explanations.explain(search, leaf, context.field, doc - leaf.docBase, context.query, 1, null);
+        MaxSim maxsim = search.maxsim(context.query, context.codebook);
+        return Explanations.explain(search, leaf, context.field, doc - leaf.docBase, maxsim, 1, null);
     }
 }

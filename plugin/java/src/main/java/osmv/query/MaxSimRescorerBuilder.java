@@ -12,6 +12,7 @@ import org.opensearch.index.query.QueryRewriteContext;
 import org.opensearch.index.query.QueryShardContext;
 import org.opensearch.search.rescore.RescoreContext;
 import org.opensearch.search.rescore.RescorerBuilder;
+import osmv.codecs.Codebook;
 import osmv.maxsim.QueryVectors;
 
 /**
@@ -19,7 +20,7 @@ import osmv.maxsim.QueryVectors;
  *
  * <pre>
  * "rescore": {"window_size": 1000,
- *             "maxsim": {"field": "mv.vectors", "query_vectors": ..., "weights": ..., "score": ...,
+ *             "maxsim": {"field": "mv.vectors", "query_vectors": ..., "weights": ..., "score": ..., "codebook": ...,
  *                        "first": {"field": "mv.bits", "keep": 100}}}
  * </pre>
  *
@@ -30,6 +31,7 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
 
     private final String field;
     private final QueryVectors query;
+    private final NamedCodebook codebook;
     private final First first;
     private final Searches searches;
 
@@ -37,8 +39,13 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
     record First(String field, int keep) {}
 
     MaxSimRescorerBuilder(String field, QueryVectors query, First first, Searches searches) {
+        this(field, query, NamedCodebook.NONE, first, searches);
+    }
+
+    MaxSimRescorerBuilder(String field, QueryVectors query, NamedCodebook codebook, First first, Searches searches) {
         this.field = field;
         this.query = query;
+        this.codebook = codebook;
         this.first = first;
         this.searches = searches;
     }
@@ -47,6 +54,7 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
         super(in);
         field = in.readString();
         query = QueryContent.read(in);
+        codebook = NamedCodebook.read(in);
         first = in.readBoolean() ? new First(in.readString(), in.readVInt()) : null;
         this.searches = searches;
     }
@@ -55,6 +63,7 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
     protected void doWriteTo(StreamOutput out) throws IOException {
         out.writeString(field);
         QueryContent.write(out, query);
+        codebook.write(out);
         out.writeBoolean(first != null);
         if (first != null) {
             out.writeString(first.field);
@@ -76,7 +85,8 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
             }
             first = first(parser);
         }
-        return new MaxSimRescorerBuilder(content.field(parser), content.query(parser), first, searches);
+        String field = content.field(parser);
+        return new MaxSimRescorerBuilder(field, content.query(parser), content.codebook(), first, searches);
     }
 
     private static First first(XContentParser parser) throws IOException {
@@ -103,7 +113,7 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
     @Override
     protected void doXContent(XContentBuilder builder, Params params) throws IOException {
         builder.startObject(NAME);
-        QueryContent.toXContent(builder, field, query);
+        QueryContent.toXContent(builder, field, query, codebook);
         if (first != null) {
             builder.startObject("first").field("field", first.field).field("keep", first.keep).endObject();
         }
@@ -112,7 +122,13 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
 
     @Override
     public RescorerBuilder<MaxSimRescorerBuilder> rewrite(QueryRewriteContext context) {
-        return this;
+        NamedCodebook asked = codebook.rewrite(context, searches.codebooks());
+        if (asked == codebook) {
+            return this;
+        }
+        MaxSimRescorerBuilder rewritten = new MaxSimRescorerBuilder(field, query, asked, first, searches);
+        rewritten.windowSize = windowSize;
+        return rewritten;
     }
 
     @Override
@@ -124,18 +140,20 @@ public final class MaxSimRescorerBuilder extends RescorerBuilder<MaxSimRescorerB
             );
         }
         First resolved = first == null ? null : new First(QueryContent.resolve(first.field, context), first.keep);
-        return new MaxSimRescorer.Context(windowSize, QueryContent.resolve(field, context), query, resolved, searches);
+        String name = QueryContent.resolve(field, context);
+        Codebook loaded = codebook.get(searches.codebooks());
+        return new MaxSimRescorer.Context(windowSize, name, query, loaded, resolved, searches);
     }
 
     @Override
     public boolean equals(Object other) {
         return super.equals(other) && other instanceof MaxSimRescorerBuilder builder && field.equals(builder.field)
-            && query.equals(builder.query) && Objects.equals(first, builder.first);
+            && query.equals(builder.query) && codebook.equals(builder.codebook) && Objects.equals(first, builder.first);
     }
 
     @Override
     public int hashCode() {
-        return Objects.hash(super.hashCode(), field, query, first);
+        return Objects.hash(super.hashCode(), field, query, codebook, first);
     }
 
     @Override

@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Base64;
 import java.util.List;
+import java.util.regex.Pattern;
 import org.opensearch.core.common.ParsingException;
 import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
@@ -19,13 +20,16 @@ import osmv.codecs.Codecs;
 import osmv.maxsim.QueryVectors;
 import osmv.maxsim.Scoring;
 
-/** What the query and the rescorer have in common in a request: field, query vectors, weights and score. */
+/** What the query and the rescorer have in common in a request: field, query vectors, weights, score and codebook. */
 final class QueryContent {
+    private static final Pattern CODEBOOK = Pattern.compile("[0-9a-f]{16}");
+
     private final int maxVectors;
     private String field;
     private float[][] vectors;
     private float[] weights;
     private String score = Scoring.SUM_MAX.toString();
+    private NamedCodebook codebook = NamedCodebook.NONE;
 
     QueryContent(int maxVectors) {
         this.maxVectors = maxVectors;
@@ -43,6 +47,7 @@ final class QueryContent {
                 weights = floats(key, parser, maxVectors);
             }
             case "score" -> score = string(key, parser);
+            case "codebook" -> codebook = codebook(key, parser);
             default -> {
                 return false;
             }
@@ -60,6 +65,19 @@ final class QueryContent {
         } catch (IllegalArgumentException e) {
             throw new ParsingException(parser.getTokenLocation(), "[maxsim] " + e.getMessage(), e);
         }
+    }
+
+    NamedCodebook codebook() {
+        return codebook;
+    }
+
+    private static NamedCodebook codebook(String key, XContentParser parser) throws IOException {
+        String id = string(key, parser);
+        if (!CODEBOOK.matcher(id).matches()) {
+            String sentence = "[maxsim] [" + key + "] is [" + id + "]: it must be the 16 hex digits that a codebook is known by";
+            throw new ParsingException(parser.getTokenLocation(), sentence);
+        }
+        return new NamedCodebook(id);
     }
 
     static <T> T required(String key, T value, XContentParser parser) {
@@ -152,7 +170,8 @@ final class QueryContent {
     }
 
     /** Vectors as a blob of plain floats: shorter than numbers in text, and exact. */
-    static void toXContent(XContentBuilder builder, String field, QueryVectors query) throws IOException {
+    static void toXContent(XContentBuilder builder, String field, QueryVectors query, NamedCodebook codebook)
+        throws IOException {
         float[] flat = new float[query.count() * query.dim()];
         for (int i = 0; i < query.count(); i++) {
             System.arraycopy(query.vectors()[i], 0, flat, i * query.dim(), query.dim());
@@ -161,6 +180,9 @@ final class QueryContent {
         builder.field("query_vectors", Codecs.seal(Codecs.named("f32"), flat, query.count(), query.dim()));
         builder.array("weights", query.weights());
         builder.field("score", query.scoring().toString());
+        if (codebook.id != null) {
+            builder.field("codebook", codebook.id);
+        }
     }
 
     static void write(StreamOutput out, QueryVectors query) throws IOException {

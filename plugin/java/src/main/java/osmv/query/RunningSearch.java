@@ -14,6 +14,7 @@ import org.opensearch.search.SearchService;
 import org.opensearch.search.internal.SearchContext;
 import org.opensearch.search.query.QueryPhase;
 import org.opensearch.search.query.QueryPhaseExecutionException;
+import osmv.codecs.Codebook;
 import osmv.maxsim.MaxSim;
 import osmv.maxsim.QueryVectors;
 import osmv.stats.Counters.Tally;
@@ -26,12 +27,15 @@ final class RunningSearch implements Releasable {
     private final Searches searches;
     private final SearchContext context;
     private final AtomicLong accounted = new AtomicLong();
-    private final Map<QueryVectors, MaxSim> tables = new ConcurrentHashMap<>();
+    private final Map<Asked, MaxSim> tables = new ConcurrentHashMap<>();
     private final Map<Room, Long> rooms = new ConcurrentHashMap<>();
     private final Queue<Tally> tallies = new ConcurrentLinkedQueue<>();
     private volatile String damagedField;
     private volatile boolean timed;
     private volatile long deadline;
+
+    /** What a query's tables depend on. */
+    private record Asked(QueryVectors query, Codebook codebook) {}
 
     /** What a thread holds to score a field: it goes from segment to segment, so one room serves for all. */
     private record Room(MaxSim maxsim, String field, Thread thread) {}
@@ -81,10 +85,10 @@ final class RunningSearch implements Releasable {
     }
 
     /** A query's tables are made once, however many clauses, segments and inner hits ask for them. */
-    MaxSim maxsim(QueryVectors query) {
-        return tables.computeIfAbsent(query, vectors -> {
-            account(MaxSim.bytes(vectors.count(), vectors.dim()));
-            return new MaxSim(vectors);
+    MaxSim maxsim(QueryVectors query, Codebook codebook) {
+        return tables.computeIfAbsent(new Asked(query, codebook), asked -> {
+            account(MaxSim.bytes(query.count(), query.dim()));
+            return new MaxSim(query, codebook);
         });
     }
 

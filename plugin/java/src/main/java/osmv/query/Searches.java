@@ -11,11 +11,13 @@ import org.opensearch.core.common.breaker.CircuitBreaker;
 import org.opensearch.core.common.breaker.NoopCircuitBreaker;
 import org.opensearch.index.shard.SearchOperationListener;
 import org.opensearch.search.internal.SearchContext;
+import osmv.codebooks.Codebooks;
 import osmv.stats.Counters;
 import osmv.stats.StatsAction;
 
 /**
- * The searches that run on this node, and what they share: limits, circuit breaker, counters, the log of damaged documents.
+ * The searches that run on this node, and what they share: limits, circuit breaker, codebooks, counters, the log of damaged
+ * documents.
  *
  * <p>A Lucene query is not told which search it belongs to. But OpenSearch hands every query of a search, wherever it stands
  * (rescore, aggregation, inner hits, another query), the searcher of that search, so the searcher is the key here.
@@ -30,11 +32,13 @@ public final class Searches implements SearchOperationListener {
     private final Map<IndexSearcher, RunningSearch> running = new ConcurrentHashMap<>();
     private final Counters counters = new Counters();
     private volatile CircuitBreaker breaker = new NoopCircuitBreaker(StatsAction.BREAKER);
+    private volatile Codebooks codebooks = new Codebooks(Settings.EMPTY, breaker);
     private volatile int maxQueryVectors = MAX_QUERY_VECTORS.get(Settings.EMPTY);
     private volatile int maxWindowSize = MAX_WINDOW_SIZE.get(Settings.EMPTY);
 
     /** Take the limits from the node's settings and from every change of the cluster's. */
     public void follow(Settings node, ClusterSettings cluster) {
+        codebooks = new Codebooks(node, breaker);
         maxQueryVectors = MAX_QUERY_VECTORS.get(node);
         maxWindowSize = MAX_WINDOW_SIZE.get(node);
         cluster.addSettingsUpdateConsumer(MAX_QUERY_VECTORS, value -> maxQueryVectors = value);
@@ -47,6 +51,10 @@ public final class Searches implements SearchOperationListener {
 
     public CircuitBreaker breaker() {
         return breaker;
+    }
+
+    public Codebooks codebooks() {
+        return codebooks;
     }
 
     public Counters counters() {

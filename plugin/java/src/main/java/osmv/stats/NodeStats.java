@@ -10,6 +10,7 @@ import org.opensearch.core.common.io.stream.StreamInput;
 import org.opensearch.core.common.io.stream.StreamOutput;
 import org.opensearch.core.xcontent.ToXContentFragment;
 import org.opensearch.core.xcontent.XContentBuilder;
+import osmv.codebooks.Codebooks;
 import osmv.kernels.Kernels;
 
 /** What one node computes with and what it did since it started. */
@@ -23,11 +24,14 @@ final class NodeStats extends BaseNodeResponse implements ToXContentFragment {
     private final long nanoseconds;
     private final long bytes;
     private final long damaged;
+    private final long codebooks;
+    private final long codebookBytes;
+    private final long codebookLoads;
     private final long limit;
     private final long used;
     private final long tripped;
 
-    NodeStats(DiscoveryNode node, Counters counters, CircuitBreaker breaker) {
+    NodeStats(DiscoveryNode node, Counters counters, Codebooks codebooks, CircuitBreaker breaker) {
         super(node);
         kernel = Kernels.current().name();
         version = VERSION;
@@ -36,6 +40,9 @@ final class NodeStats extends BaseNodeResponse implements ToXContentFragment {
         nanoseconds = counters.nanoseconds.sum();
         bytes = counters.bytes.sum();
         damaged = counters.damaged.sum();
+        this.codebooks = codebooks.count();
+        codebookBytes = codebooks.bytes();
+        codebookLoads = codebooks.loads();
         limit = breaker.getLimit();
         used = breaker.getUsed();
         tripped = breaker.getTrippedCount();
@@ -50,6 +57,9 @@ final class NodeStats extends BaseNodeResponse implements ToXContentFragment {
         nanoseconds = in.readLong();
         bytes = in.readLong();
         damaged = in.readLong();
+        codebooks = in.readLong();
+        codebookBytes = in.readLong();
+        codebookLoads = in.readLong();
         limit = in.readLong();
         used = in.readLong();
         tripped = in.readLong();
@@ -65,6 +75,9 @@ final class NodeStats extends BaseNodeResponse implements ToXContentFragment {
         out.writeLong(nanoseconds);
         out.writeLong(bytes);
         out.writeLong(damaged);
+        out.writeLong(codebooks);
+        out.writeLong(codebookBytes);
+        out.writeLong(codebookLoads);
         out.writeLong(limit);
         out.writeLong(used);
         out.writeLong(tripped);
@@ -81,6 +94,11 @@ final class NodeStats extends BaseNodeResponse implements ToXContentFragment {
         builder.field("nanoseconds", nanoseconds);
         builder.field("bytes", bytes);
         builder.field("damaged", damaged);
+        builder.startObject("codebooks");
+        builder.field("count", codebooks);
+        builder.field("size_in_bytes", codebookBytes);
+        builder.field("loads", codebookLoads);
+        builder.endObject();
         builder.startObject("breaker");
         builder.field("limit_size_in_bytes", limit);
         builder.field("estimated_size_in_bytes", used);

@@ -13,6 +13,7 @@ import org.opensearch.core.indices.breaker.CircuitBreakerService;
 import org.opensearch.threadpool.ThreadPool;
 import org.opensearch.transport.TransportRequest;
 import org.opensearch.transport.TransportService;
+import osmv.codebooks.Codebooks;
 
 /** Gathers the stats of the nodes. */
 public final class StatsAction extends TransportNodesAction<StatsRequest, StatsResponse, StatsAction.NodeRequest, NodeStats> {
@@ -22,6 +23,7 @@ public final class StatsAction extends TransportNodesAction<StatsRequest, StatsR
     public static final String BREAKER = "multivector";
 
     private final Counters counters;
+    private final Codebooks codebooks;
     private final CircuitBreakerService breakers;
 
     @Inject
@@ -31,6 +33,7 @@ public final class StatsAction extends TransportNodesAction<StatsRequest, StatsR
         TransportService transportService,
         ActionFilters actionFilters,
         Counters counters,
+        Codebooks codebooks,
         CircuitBreakerService breakers
     ) {
         super(
@@ -45,6 +48,7 @@ public final class StatsAction extends TransportNodesAction<StatsRequest, StatsR
             NodeStats.class
         );
         this.counters = counters;
+        this.codebooks = codebooks;
         this.breakers = breakers;
     }
 
@@ -74,6 +78,6 @@ public final class StatsAction extends TransportNodesAction<StatsRequest, StatsR
 
     @Override
     protected NodeStats nodeOperation(NodeRequest request) {
-        return new NodeStats(clusterService.localNode(), counters, breakers.getBreaker(BREAKER));
+        return new NodeStats(clusterService.localNode(), counters, codebooks, breakers.getBreaker(BREAKER));
     }
 }

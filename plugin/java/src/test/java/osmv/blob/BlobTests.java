@@ -3,7 +3,9 @@ package osmv.blob;
 import java.util.Arrays;
 import java.util.zip.CRC32C;
 import org.opensearch.test.OpenSearchTestCase;
+import osmv.codecs.Codebook;
 import osmv.codecs.Codecs;
+import osmv.codecs.RandomCodebook;
 import osmv.maxsim.DimensionMismatch;
 import osmv.maxsim.DocumentScorer;
 import osmv.maxsim.MaxSim;
@@ -23,13 +25,17 @@ public class BlobTests extends OpenSearchTestCase {
     }
 
     private static DocumentScorer scorer() {
+        return scorer(null);
+    }
+
+    private static DocumentScorer scorer(Codebook codebook) {
         float[][] query = new float[3][DIM];
         for (float[] vector : query) {
             for (int k = 0; k < DIM; k++) {
                 vector[k] = (float) random().nextGaussian();
             }
         }
-        return new MaxSim(new QueryVectors(query, null, Scoring.SUM_MAX)).scorer();
+        return new MaxSim(new QueryVectors(query, null, Scoring.SUM_MAX), codebook).scorer();
     }
 
     private static boolean refused(DocumentScorer scorer, byte[] bytes) {
@@ -71,9 +77,13 @@ public class BlobTests extends OpenSearchTestCase {
 
     /** A foreign writer's blobs may have a right checksum over a wrong content. */
     public void testAnyHeaderAndPayloadUnderARightChecksum() {
-        DocumentScorer scorer = scorer();
+        RandomCodebook codebook = new RandomCodebook(random(), randomIntBetween(1, 9), DIM);
+        DocumentScorer scorer = scorer(codebook.codebook);
         for (int round = 0; round < 50_000; round++) {
-            byte[] bytes = blob(randomFrom(Codecs.names()), randomIntBetween(0, 8));
+            int count = randomIntBetween(0, 8);
+            byte[] bytes = randomInt(3) == 0
+                ? codebook.blob(randomFrom(1, 2, 4), new float[count][])
+                : blob(randomFrom(Codecs.names()), count);
             int from = randomBoolean() ? 4 : 16;
             for (int change = randomIntBetween(1, 3); change > 0 && bytes.length > from + 4; change--) {
                 bytes[randomIntBetween(from, bytes.length - 5)] = randomFrom(new Byte[] { 0, 1, -1, 127, -128, randomByte() });
@@ -103,7 +113,7 @@ public class BlobTests extends OpenSearchTestCase {
         other = whole.clone();
         other[30] ^= 1;
         says("token vectors are cut or altered: CRC-32C does not match", scorer, other);
-        says("token vectors of codec id 7, which can't be scored here", scorer, Blob.seal(7, 1, DIM, new byte[9]));
+        says("token vectors of codec id 9, which can't be read here", scorer, Blob.seal(9, 1, DIM, new byte[9]));
         says("token vectors are inconsistent: 2 x 20 in f32 are 160 bytes, the blob holds 9", scorer, Blob.seal(1, 2, DIM, new byte[9]));
         says("token vectors are inconsistent: 1 x 0", scorer, Blob.seal(1, 1, 0, new byte[0]));
         says("token vectors are inconsistent: 4294967295 x 20", scorer, Blob.seal(1, -1, DIM, new byte[0]));

@@ -88,7 +88,7 @@ public class MaxSimTests extends OpenSearchTestCase {
             Scoring scoring = randomFrom(Scoring.values());
             QueryVectors vectors = new QueryVectors(query, weights, scoring);
             for (Kernel kernel : new Kernel[] { Kernels.current(), Kernels.portable() }) {
-                DocumentScorer scorer = new MaxSim(vectors, kernel).scorer();
+                DocumentScorer scorer = new MaxSim(vectors, null, kernel).scorer();
                 for (int d = 0; d < 5; d++) {
                     float[][] document = unit(d == 0 ? 0 : randomIntBetween(1, 60), dim);
                     double expected = naive(query, vectors.weights(), scoring, document);

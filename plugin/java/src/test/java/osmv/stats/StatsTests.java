@@ -9,6 +9,7 @@ import org.opensearch.action.ActionRequest;
 import org.opensearch.action.ActionType;
 import org.opensearch.cluster.ClusterName;
 import org.opensearch.cluster.node.DiscoveryNode;
+import org.opensearch.common.settings.Settings;
 import org.opensearch.common.xcontent.XContentHelper;
 import org.opensearch.common.xcontent.json.JsonXContent;
 import org.opensearch.core.action.ActionListener;
@@ -26,6 +27,7 @@ import org.opensearch.test.client.NoOpNodeClient;
 import org.opensearch.test.rest.FakeRestChannel;
 import org.opensearch.test.rest.FakeRestRequest;
 import org.opensearch.usage.UsageService;
+import osmv.codebooks.Codebooks;
 import osmv.kernels.Kernels;
 import osmv.stats.Counters.Tally;
 
@@ -53,7 +55,8 @@ public final class StatsTests extends OpenSearchTestCase {
         counters.add(List.of(tally(1, 10, 100, 3), tally(2, 20, 200, 4)));
         counters.add(List.of(tally(4, 40, 400, 0)));
         DiscoveryNode node = new DiscoveryNode("name", "id", buildNewFakeTransportAddress(), Map.of(), Set.of(), Version.CURRENT);
-        NodeStats stats = new NodeStats(node, counters, new NoopCircuitBreaker("multivector"));
+        Codebooks codebooks = new Codebooks(Settings.EMPTY, new NoopCircuitBreaker("multivector"));
+        NodeStats stats = new NodeStats(node, counters, codebooks, new NoopCircuitBreaker("multivector"));
         StatsResponse response = new StatsResponse(new ClusterName("c"), List.of(stats), List.of());
         Map<String, Object> breaker = Map.of("limit_size_in_bytes", -1, "estimated_size_in_bytes", 0, "tripped", 0);
         Map<String, Object> expected = Map.of(
@@ -65,6 +68,7 @@ public final class StatsTests extends OpenSearchTestCase {
             "nanoseconds", 70,
             "bytes", 700,
             "damaged", 7,
+            "codebooks", Map.of("count", 0, "size_in_bytes", 0, "loads", 0),
             "breaker", breaker
         );
         assertEquals(Map.of("nodes", Map.of("id", expected)), json(response));
