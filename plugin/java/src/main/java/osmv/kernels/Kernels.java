@@ -1,5 +1,7 @@
 package osmv.kernels;
 
+import org.apache.lucene.util.Constants;
+
 /** Which kernel this JVM runs, chosen once. */
 public final class Kernels {
     private static final Kernel PORTABLE = new PortableKernel();
@@ -21,7 +23,9 @@ public final class Kernels {
         }
         try {
             // By name: without the module the class could not even be loaded.
-            return (Kernel) Class.forName("osmv.kernels.VectorKernel").getDeclaredConstructor().newInstance();
+            Kernel vector = (Kernel) Class.forName("osmv.kernels.VectorKernel").getDeclaredConstructor().newInstance();
+            // x86 without AVX2 has no fused multiply-add: the JVM imitates it, 30 times slower than the portable kernel.
+            return vector.lanes() >= 8 || Constants.OS_ARCH.equals("aarch64") ? vector : PORTABLE;
         } catch (ReflectiveOperationException | LinkageError e) {
             return PORTABLE;
         }
