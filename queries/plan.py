@@ -24,7 +24,6 @@ from opensearch_multivector.queries.fusion import best_first, fuse
 from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.rerankers import (
     MAX_RESPONSE_BYTES,
-    NATIVE_CODECS,
     Key,
     Reranked,
     Reranker,
@@ -86,7 +85,7 @@ def plan(
     The result's ``timings`` hold only what is computed here; the runner adds what it measured.
     """
     first = parse_first_stages(request.first_stage)
-    chain = parse_rerank(request.rerank, engine.scores and spec.codec in NATIVE_CODECS)
+    chain = parse_rerank(request.rerank, engine.scores)
     for stage in first.stages:
         stage.check(spec)
     for reranker in chain:

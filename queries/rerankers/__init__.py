@@ -12,14 +12,13 @@ from opensearch_multivector.expressions import build
 from opensearch_multivector.queries.rerankers.base import MAX_RESPONSE_BYTES, Key, Reranked, Reranker, find, key_of
 from opensearch_multivector.queries.rerankers.bit import Bit
 from opensearch_multivector.queries.rerankers.client import Client
-from opensearch_multivector.queries.rerankers.native import NATIVE_CODECS, Native
+from opensearch_multivector.queries.rerankers.native import Native
 from opensearch_multivector.queries.rerankers.painless import Painless
 from opensearch_multivector.queries.rerankers.slim import Slim
 
 __all__ = [
     "AUTO",
     "MAX_RESPONSE_BYTES",
-    "NATIVE_CODECS",
     "RERANKERS",
     "Key",
     "Reranked",
@@ -33,7 +32,7 @@ __all__ = [
 RERANKERS: dict[str, type[Reranker]] = {cls.name: cls for cls in (Bit, Client, Native, Painless, Slim)}
 
 
-# `native` where OpenSearch has the plugin and it reads the index's codec, else `client`.
+# `native` where OpenSearch has the plugin, else `client`.
 AUTO = "auto"
 
 

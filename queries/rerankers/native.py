@@ -4,6 +4,8 @@ It rides on a lone first stage's own request; after others it is one more reques
 OpenSearch sees of a raw score S is n + S where S >= 0 and n * n / (n - S) below, with n the number of query vectors (1
 for score max): positive and monotone, and read back here. A document that can't be scored has 0.
 
+Where the codec has a codebook its id is sent along; the nodes read it where `plugin/artifacts.py` keeps it.
+
 ``bits``: only so many of the best by `F.bits` are scored in full, on each shard, in the same request. The chain
 ``bit:keep=100>native`` becomes that.
 """
@@ -17,14 +19,13 @@ from typing import Any, ClassVar, Literal
 import pybase64
 
 from opensearch_multivector.encoding.codecs import encode_blob
-from opensearch_multivector.errors import InputError, MismatchError
+from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin import sub_fields
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.rerankers.base import Key, Reranked, Reranker, find, key_of
 from opensearch_multivector.queries.rerankers.blobs import NO_VECTORS
 
-NATIVE_CODECS = frozenset({"f32", "f16", "int8", "int4", "bit"})
 _SCORES = ("sum_max", "max")
 _UNSCORED = f"{NO_VECTORS}, or they are damaged: the rerank client says what is wrong"
 
@@ -55,8 +56,6 @@ class Native(Reranker):
         """See `Reranker`."""
         if self.bits:
             spec.need(sub_fields.Bits, "rerank 'native' with bits")
-        if spec.codec not in NATIVE_CODECS:
-            raise MismatchError(f"rerank 'native' can't read codec {spec.codec!r}: use client")
 
     def hit_bytes(self, spec: FieldSpec) -> int:
         """See `Reranker`: an id and a score."""
@@ -88,6 +87,8 @@ class Native(Reranker):
             "query_vectors": pybase64.b64encode(blob).decode(),
             "score": self.score,
         }
+        if spec.codec.startswith("residual"):
+            maxsim["codebook"] = spec.artifacts["codebook"]
         if self.bits:
             maxsim["first"] = {"field": spec.sub(sub_fields.Bits.name), "keep": self.bits}
         return {"window_size": window_size, "maxsim": maxsim}

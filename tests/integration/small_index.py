@@ -67,7 +67,7 @@ class SmallIndex:
         vectors = self.vectors[doc_id]
         pooled = unit(vectors.mean(axis=0))
         tokens = self.tokens.setdefault(doc_id, token_terms(np.random.default_rng(len(self.tokens)), 4))
-        blob = base64.b64encode(encode_blob(vectors, self.spec.codec)).decode()
+        blob = base64.b64encode(encode_blob(vectors, self.spec.codec, self.spec.codebook)).decode()
         return {
             "title": doc_id,
             "text": " ".join(self.terms[doc_id]),

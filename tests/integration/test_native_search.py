@@ -17,7 +17,7 @@ from test_fusion import Watched
 from typer.testing import CliRunner
 
 from opensearch_multivector.cli.main import app
-from opensearch_multivector.encoding.codecs import encode_blob
+from opensearch_multivector.encoding.codecs import CODECS, encode_blob
 from opensearch_multivector.errors import MismatchError
 from opensearch_multivector.plugin.carried import carried
 from opensearch_multivector.plugin.connection import connect_async
@@ -25,7 +25,6 @@ from opensearch_multivector.plugin.engine import Engine, ask_engine, ask_engine_
 from opensearch_multivector.plugin.probe import NATIVE, probe
 from opensearch_multivector.queries.async_searcher import AsyncSearcher
 from opensearch_multivector.queries.first_stages import FIRST_STAGES
-from opensearch_multivector.queries.rerankers import NATIVE_CODECS
 from opensearch_multivector.queries.results import Hit
 from opensearch_multivector.queries.searcher import Searcher
 
@@ -69,7 +68,7 @@ def searcher(client: OpenSearch, small: SmallIndex) -> Searcher:
 class TestScores:
     """Document by document the client's."""
 
-    @pytest.mark.parametrize("codec", sorted(NATIVE_CODECS))
+    @pytest.mark.parametrize("codec", sorted(CODECS))
     @pytest.mark.parametrize("score", ["sum_max", "max"])
     def test_of_every_codec(self, client: OpenSearch, index_name: str, codec: str, score: str) -> None:
         searcher = Searcher(client, make_index(client, index_name, codec=codec).name)

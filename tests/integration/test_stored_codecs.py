@@ -88,7 +88,7 @@ def a_foreign_blob_costs_only_its_own_score(
     foreign = base64.b64encode(encode_blob(VECTORS["d3"], "residual2", other)).decode()
     body = {"mv.vectors": foreign, "mv.dense": unit(VECTORS["d3"].mean(axis=0)).tolist()}
     client.index(index=index, id="d3", body=body, params={"refresh": "true"})
-    result = searcher.search(QUERY, size=COUNT)
+    result = searcher.search(QUERY, size=COUNT, rerank="client")
     assert {hit.doc_id for hit in result.hits} == set(VECTORS) - {"d3"}
     assert list(result.skipped) == ["d3"]
     assert f"written with codebook {other.id}, the index has {spec.artifacts['codebook']}" in result.skipped["d3"]

@@ -20,13 +20,21 @@ from opensearch_multivector.plugin.sub_fields import Bits, Dense
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.plan import plan
 from opensearch_multivector.queries.request import SearchRequest
-from opensearch_multivector.queries.rerankers import NATIVE_CODECS, in_one_request, parse_rerank
+from opensearch_multivector.queries.rerankers import in_one_request, parse_rerank
 from opensearch_multivector.queries.rerankers.client import Client
 from opensearch_multivector.queries.rerankers.native import Native
 
 CODEBOOK = Codebook(np.eye(4, dtype=np.float32), np.full(4, 0.25, np.float32), {}, {}, 1.0, 2.0)
 READY = EncoderRef(READY_VECTORS, "none")
-SPEC = FieldSpec("mv", 4, "int8", READY, sub_fields=(Bits(), Dense()), state={"codebook": CODEBOOK})
+SPEC = FieldSpec(
+    "mv",
+    4,
+    "int8",
+    READY,
+    sub_fields=(Bits(), Dense()),
+    artifacts={"codebook": CODEBOOK.id},
+    state={"codebook": CODEBOOK},
+)
 QUERY = EncodedQuery(text="a b", vectors=np.eye(3, 4, dtype=np.float32), pooled=np.ones(4, np.float32) / 2)
 
 
@@ -54,6 +62,12 @@ def test_the_query_goes_out_as_a_blob_of_its_first_vectors() -> None:
     maxsim = rescore["rescore"]["maxsim"]
     assert (maxsim["field"], maxsim["score"], "first" in maxsim) == ("mv.vectors", "max", False)
     np.testing.assert_array_equal(decode_blob(pybase64.b64decode(maxsim["query_vectors"])), QUERY.vectors[:2])
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_the_codebook_is_named_where_the_codec_has_one(codec: str) -> None:
+    maxsim = Native().rider(replace(SPEC, codec=codec), QUERY, 50, 10)["rescore"]["maxsim"]
+    assert maxsim.get("codebook") == (CODEBOOK.id if codec.startswith("residual") else None)
 
 
 def test_a_chain_from_bit_is_one_request() -> None:
@@ -92,20 +106,18 @@ def test_what_it_can_not_do_is_said(rerank: str, message: str) -> None:
 
 
 def test_what_the_index_lacks_is_said() -> None:
-    with pytest.raises(MismatchError, match="residual"):
-        Native().check(replace(SPEC, codec="residual2"))
     with pytest.raises(MismatchError, match="--sub-field bits"):
         Native(bits=10).check(replace(SPEC, sub_fields=(Dense(),)))
 
 
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("scores", [True, False])
-def test_auto_is_native_where_the_engine_scores_and_reads_the_codec(codec: str, scores: bool) -> None:
+def test_auto_is_native_where_the_engine_scores(codec: str, scores: bool) -> None:
     request = SearchRequest(QUERY)
     assert request.asks_engine
     running = plan(replace(SPEC, codec=codec), request, QUERY, None, Engine(scores=scores))
     (body,) = next(running).bodies
-    assert ("rescore" in body) is (scores and codec in NATIVE_CODECS)
+    assert ("rescore" in body) is scores
     assert ("docvalue_fields" in body) is not ("rescore" in body)
 
 
