@@ -33,8 +33,9 @@ public abstract class Kernel {
     public abstract void nibbles(byte[] bytes, int at, int n, float[] into, int to, int high);
 
     /**
-     * A centroid and what its codes stand for: {@code into[to + k] = centroids[from + k] + components[c]} for k below {@code dim}.
-     * A byte b of codes is of {@code codes} components, a power of 2 to 8, which lie in {@code components} from b * codes on.
+     * A centroid and what its codes stand for: {@code into[to + k] = centroids[from + k] + r[k]} for k below {@code dim}, r being
+     * what the bytes from {@code at} on say: each has {@code codes} of its components (2, 4 or 8), byte b those that lie in {@code
+     * components} from b * codes on.
      */
     public abstract void residual(
         byte[] bytes,
