@@ -71,7 +71,8 @@ final class Npz {
             size *= n;
         }
         if (size != file.length - end) {
-            throw new IOException("[" + name + "] holds " + (file.length - end) + " bytes for the shape " + Arrays.toString(shape));
+            String held = "[" + name + "] holds " + (file.length - end) + " bytes for the shape ";
+            throw new IOException(held + Arrays.toString(shape));
         }
         return new Array(header.group(1), shape, Arrays.copyOfRange(file, end, file.length));
     }

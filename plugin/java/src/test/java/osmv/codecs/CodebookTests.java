@@ -64,7 +64,8 @@ public final class CodebookTests extends OpenSearchTestCase {
             System.arraycopy(blob, 0, bytes, 17, blob.length);
             assertEquals(label + kernel.name(), expected, scorer.score(bytes, 17, blob.length), 1e-4 * query.length);
             Alignment alignment = scorer.align(bytes, 17, blob.length);
-            assertEquals(label, expected, Scoring.SUM_MAX.combine(alignment.similarities(), vectors.weights()), 1e-4 * query.length);
+            double aligned = Scoring.SUM_MAX.combine(alignment.similarities(), vectors.weights());
+            assertEquals(label, expected, aligned, 1e-4 * query.length);
         }
     }
 
@@ -123,12 +124,14 @@ public final class CodebookTests extends OpenSearchTestCase {
         float[][] document = new float[4][];
         byte[] blob = own.blob(2, document);
         QueryVectors query = new QueryVectors(vectors(3, 20), null, Scoring.SUM_MAX);
-        CodebookMissing missing = expectThrows(CodebookMissing.class, () -> new MaxSim(query).scorer().score(blob, 0, blob.length));
+        DocumentScorer without = new MaxSim(query).scorer();
+        CodebookMissing missing = expectThrows(CodebookMissing.class, () -> without.score(blob, 0, blob.length));
         assertEquals(
             "token vectors of codec residual2 need the codebook that they were written with: name its id as [codebook]",
             missing.getMessage()
         );
-        says("were written with codebook " + own.codebook.id + ", the query names " + other.codebook.id, other.codebook, query, blob);
+        String both = "were written with codebook " + own.codebook.id + ", the query names " + other.codebook.id;
+        says(both, other.codebook, query, blob);
         byte[] payload = Arrays.copyOfRange(blob, Blob.HEADER_SIZE, blob.length - 4);
         byte[] cut = Blob.seal(7, 4, 20, Arrays.copyOf(payload, payload.length - 1));
         says("4 x 20 in residual2 are 52 bytes, the blob holds 51", own.codebook, query, cut);
@@ -154,7 +157,8 @@ public final class CodebookTests extends OpenSearchTestCase {
         refuse("[centroids] has to be there", new LinkedHashMap<>());
         refuse("[centroids] has to be there", Map.of("centroids.npy", weights));
         refuse("[weights_1] has to be there", Map.of("centroids.npy", centroids));
-        refuse("[weights_2] has to be there", Map.of("centroids.npy", centroids, "weights_1.npy", weights, "weights_2.npy", weights));
+        Map<String, byte[]> twoOfFour = Map.of("centroids.npy", centroids, "weights_1.npy", weights, "weights_2.npy", weights);
+        refuse("[weights_2] has to be there", twoOfFour);
         refuse("[centroids] is no array that numpy.savez wrote", Map.of("centroids", centroids));
         refuse("is no array in NumPy's format 1.0", Map.of("centroids.npy", new byte[9]));
         refuse("is no array in NumPy's format 1.0", Map.of("centroids.npy", "no array, but long enough".getBytes(UTF_8)));

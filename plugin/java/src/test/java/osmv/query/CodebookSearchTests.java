@@ -154,7 +154,8 @@ public final class CodebookSearchTests extends NodeTestCase {
             float[][] vectors = new float[between(1, 20)][];
             String blob = Base64.getEncoder().encodeToString(codebook.blob(bits, vectors));
             documents.put("d" + i, vectors);
-            client().prepareIndex("docs").setId("d" + i).setSource("mv", blob, "bits", Corpus.base64("bit", vectors), "n", i).get();
+            String bit = Corpus.base64("bit", vectors);
+            client().prepareIndex("docs").setId("d" + i).setSource("mv", blob, "bits", bit, "n", i).get();
             if (i == 12) {
                 refresh();
             }
@@ -218,7 +219,8 @@ public final class CodebookSearchTests extends NodeTestCase {
         RandomCodebook codebook = stored();
         create("parts", "type=nested");
         client().admin().indices().preparePutMapping("docs").setSource(
-            "{\"properties\":{\"parts\":{\"properties\":{\"mv\":{\"type\":\"binary\",\"doc_values\":true}},\"type\":\"nested\"}}}",
+            "{\"properties\":{\"parts\":{\"type\":\"nested\","
+                + "\"properties\":{\"mv\":{\"type\":\"binary\",\"doc_values\":true}}}}}",
             XContentType.JSON
         ).get();
         float[][] vectors = new float[5][];

@@ -1,4 +1,4 @@
-"""Write codebooks.json beside this file: codebooks as NumPy stores them, blobs that Python made with them, and what it reads.
+"""Write codebooks.json beside this file: codebooks as NumPy stores them, blobs made with them, and what Python reads.
 
 Java has to read the same codebooks, by the same ids, and the same vectors.
 """
@@ -24,7 +24,8 @@ def case(dim: int, size: int) -> dict[str, object]:
     codebook = train_codebook(tokens, size)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **codebook.arrays())
-    vectors = (random.normal(size=(7, dim)) * np.array([[0.0], [3.0], [1.0], [1.0], [1.0], [1.0], [0.1]])).astype(np.float32)
+    lengths = np.array([[0.0], [3.0], [1.0], [1.0], [1.0], [1.0], [0.1]])
+    vectors = (random.normal(size=(7, dim)) * lengths).astype(np.float32)
     blobs = {codec: encode_blob(vectors, codec, codebook) for codec in CODECS}
     return {
         "id": codebook.id,
