@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import math
 from itertools import pairwise
 from pathlib import Path
@@ -61,11 +62,12 @@ def test_a_document_twice_is_refused() -> None:
         strict_ranking([("a", 2.0), ("b", 1.5), ("a", 1.0)])
 
 
+@pytest.mark.parametrize("name", ["a.trec", "a.trec.gz"])
 @given(st.dictionaries(IDS.filter(str.strip), rankings().filter(bool), max_size=4))
 def test_what_is_written_is_read_back(
-    tmp_path_factory: pytest.TempPathFactory, run: dict[str, list[tuple[str, float]]]
+    tmp_path_factory: pytest.TempPathFactory, name: str, run: dict[str, list[tuple[str, float]]]
 ) -> None:
-    path = tmp_path_factory.mktemp("runs") / "a.trec"
+    path = tmp_path_factory.mktemp("runs") / name
     written = {query_id: strict_ranking(hits) for query_id, hits in run.items()}
     with RunWriter(path) as writer:
         for query_id, ranking in written.items():
@@ -77,6 +79,22 @@ def test_what_is_written_is_read_back(
     for query_id, ranking in back.items():
         read, wrote = ([np.float32(score) for _, score in each] for each in (ranking, written[query_id]))
         assert read == wrote
+
+
+@pytest.mark.parametrize("name", ["a.tsv", "a.tsv.gz"])
+@given(st.dictionaries(IDS.filter(str.strip), rankings().filter(bool), max_size=4))
+def test_a_run_of_ms_marco_keeps_the_order(
+    tmp_path_factory: pytest.TempPathFactory, name: str, run: dict[str, list[tuple[str, float]]]
+) -> None:
+    path = tmp_path_factory.mktemp("runs") / name
+    with RunWriter(path, run_format="msmarco") as writer:
+        for query_id, hits in run.items():
+            writer.write(query_id, hits)
+    expected = {
+        query_id: [(doc_id, 1 / rank) for rank, (doc_id, _) in enumerate(hits, start=1)]
+        for query_id, hits in run.items()
+    }
+    assert read_run(path) == expected == read_run(path, "msmarco")
 
 
 MEASURES = ["nDCG@10", "nDCG@2", "R@3", "RR@10", "RR@2", "AP", "P@1"]
@@ -104,6 +122,9 @@ def test_measures_of_the_file_are_those_of_the_scores(
     path = tmp_path_factory.mktemp("runs") / "a.trec"
     with RunWriter(path) as writer:
         writer.write("q", ranking)
+    again = Scorer(qrels, MEASURES)
+    again.add({query_id: strict_ranking(read) for query_id, read in read_run(path).items()})
+    assert again.result().mean == ours
     from_file = ir_measures.calc_aggregate(
         [ir_measures.parse_measure(name) for name in MEASURES], qrels, ir_measures.read_trec_run(str(path))
     )
@@ -120,10 +141,35 @@ def test_columns_and_digits(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("doc_id", ["", "a\tb", "a\nb", "a\u00a0b", "a␣b"])
 def test_an_id_that_would_break_the_columns_is_refused(tmp_path: Path, doc_id: str) -> None:
-    with pytest.raises(InputError, match="TREC run"), RunWriter(tmp_path / "a.trec") as writer:
+    with pytest.raises(InputError, match="in a run"), RunWriter(tmp_path / "a.trec") as writer:
         writer.write("q", [(doc_id, 1.0)])
     with pytest.raises(InputError, match="tag"):
         RunWriter(tmp_path / "a.trec", tag="two words")
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path: Path) -> None:
+    contents = []
+    for name, time in (("a.trec.gz", 1e9), ("b.trec.gz", 2e9)):
+        with pytest.MonkeyPatch.context() as patched, RunWriter(tmp_path / name) as writer:
+            patched.setattr("time.time", lambda now=time: now)
+            writer.write("q", [("a", 1.0)])
+        contents.append((tmp_path / name).read_bytes())
+    assert contents[0] == contents[1]
+    assert gzip.decompress(contents[0]) == b"q Q0 a 1 1 osmv\n"
+
+
+def test_columns_of_ms_marco(tmp_path: Path) -> None:
+    with RunWriter(tmp_path / "a.tsv", run_format="msmarco") as writer:
+        writer.write("2", [("D 1", 3.0), ("D2", 2.0)])
+    assert (tmp_path / "a.tsv").read_bytes() == "2\tD␣1\t1\n2\tD2\t2\n".encode()
+
+
+@pytest.mark.parametrize("name", ["pyserini", ""])
+def test_a_format_there_is_not(tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match="trec and msmarco"):
+        RunWriter(tmp_path / "a.trec", run_format=name)
+    with pytest.raises(InputError, match="trec and msmarco"):
+        read_run(tmp_path / "a.trec", name)
 
 
 def test_an_interrupted_run_leaves_the_old_file_alone(tmp_path: Path) -> None:
@@ -162,6 +208,12 @@ def test_a_run_of_another_tool_is_read_in_trec_evals_order(tmp_path: Path) -> No
         ("1 Q0 a 1 high t\n", 1, "'high'"),
         ("1 Q0 a 1 nan t\n", 1, "'nan'"),
         ("1 Q0 a 1 2.0 t\n\n1 Q0 a 2 1.0 t\n", 3, "'a' appears a second time"),
+        ("1\ta\t1\n1\tb\t0\n", 2, "'0' is not a whole number from 1"),
+        ("1\ta\t1\n1\tb\t1.5\n", 2, "'1.5'"),
+        ("1\ta\t1\n2\ta\t1\n1\tb\t1\n", 3, "rank 1 appears a second time for topic '1'"),
+        ("1\ta\t1\n1\ta\t2\n", 2, "'a' appears a second time"),
+        ("1\ta\t1\n1 Q0 b 2 1.0 t\n", 2, "6 columns; a run of MS MARCO has three"),
+        ("1 Q0 a 1 2.0 t\n1\tb\t1\n", 2, "3 columns; a TREC run has six"),
     ],
 )
 def test_bad_line_names_file_and_line(tmp_path: Path, text: str, line: int, reason: str) -> None:
@@ -170,3 +222,9 @@ def test_bad_line_names_file_and_line(tmp_path: Path, text: str, line: int, reas
     with pytest.raises(InputError, match=reason) as error:
         read_run(path)
     assert str(error.value).startswith(f"{path}:{line}: ")
+
+
+def test_a_format_that_was_asked_for_is_held_to(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("1\ta\t1\n")
+    with pytest.raises(InputError, match=r"a\.tsv:1: 3 columns; a TREC run has six"):
+        read_run(tmp_path / "a.tsv", "trec")
