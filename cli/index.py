@@ -25,7 +25,7 @@ Examples:  osmv index scifact/ --index papers
 
            osmv index passages.jsonl --vectors tokens.npz --index passages
 
-           osmv index unicoil.jsonl --index passages --terms-field vector --text-field contents
+           osmv index unicoil/ --index passages --terms-field vector --text-field contents
 
            osmv index scifact/ --index small --reduce pool:factor=2 --sub-field dense --sub-field codes
 
@@ -49,7 +49,8 @@ def index(
         str,
         typer.Argument(
             metavar="DOCS",
-            help="BEIR folder, .jsonl (plain or gzip), .parquet, .npz, .npy, or - for JSON lines on standard input.",
+            help="BEIR folder, folder of JSON files, .jsonl or .json (plain or gzip), .parquet, .npz, .npy, or - for JSON "
+            "lines on standard input.",
         ),
     ],
     cluster: Cluster,

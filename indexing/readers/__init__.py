@@ -11,7 +11,9 @@ from typing import Any
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.indexing.readers.base import Entry, Reader, VectorStore
-from opensearch_multivector.indexing.readers.beir import beir_reader
+from opensearch_multivector.indexing.readers.beir import beir_reader, is_beir
+from opensearch_multivector.indexing.readers.folder import FolderReader
+from opensearch_multivector.indexing.readers.json_values import JsonValuesReader, is_one_a_line
 from opensearch_multivector.indexing.readers.jsonl import JsonlReader
 from opensearch_multivector.indexing.readers.mappings import MappingsReader
 from opensearch_multivector.indexing.readers.npy import NpyVectors
@@ -27,7 +29,10 @@ STDIN = "-"
 _LOOK_AT = 64
 _STORES: dict[str, Callable[[Path], VectorStore]] = {".npz": NpzVectors, ".npy": NpyVectors}
 _JSONL = (".jsonl", ".json", ".ndjson", ".gz")
-_FORMATS = "a BEIR folder, .jsonl (plain or gzip), .parquet, .npz, .npy, or - for JSON lines on standard input"
+_FORMATS = (
+    "a BEIR folder, a folder of .json and .jsonl files, .jsonl or .json (plain or gzip), .parquet, .npz, .npy, or - "
+    "for JSON lines on standard input"
+)
 
 
 def open_reader(documents: Documents, layout: Layout, vectors: Path | None = None) -> Reader:
@@ -49,10 +54,15 @@ def open_reader(documents: Documents, layout: Layout, vectors: Path | None = Non
     if not path.exists():
         raise InputError(f"{path} does not exist; documents can be {_FORMATS}")
     if path.is_dir():
-        return beir_reader(path, layout, store)
+        files = [] if is_beir(path) else sorted(file for file in path.rglob("*") if _is_json(file))
+        if not files:
+            return beir_reader(path, layout, store)
+        if store:
+            raise InputError(f"--vectors goes with JSON lines or a BEIR folder, not with the files of {path}")
+        return FolderReader(path, files, lambda file: _json_reader(file, layout))
     suffix = path.suffix.lower()
     if suffix in _JSONL:
-        return JsonlReader(path, layout, store)
+        return _json_reader(path, layout, store)
     if store:
         raise InputError(f"--vectors goes with JSON lines or a BEIR folder, not with {path}")
     if suffix == ".parquet":
@@ -82,6 +92,20 @@ def brings_vectors(documents: Documents, layout: Layout) -> bool:
             reader.parse(entry)
             return True
     return False
+
+
+def _is_json(path: Path) -> bool:
+    return path.suffix.lower() in _JSONL and not path.name.startswith(".") and path.is_file()
+
+
+def _json_reader(path: Path, layout: Layout, store: VectorStore | None = None) -> Reader:
+    """By what is in it: lines, or else an array or objects over several lines. `.jsonl` is always lines."""
+    name = path.name.lower().removesuffix(".gz")
+    if name.endswith((".jsonl", ".ndjson")) or is_one_a_line(path):
+        return JsonlReader(path, layout, store)
+    if store:
+        raise InputError(f"--vectors goes with JSON lines or a BEIR folder, not with {path}, which is no JSON lines")
+    return JsonValuesReader(path, layout)
 
 
 def _open_store(path: Path) -> VectorStore:

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import hashlib
 import io
 import json
-import sys
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.indexing.readers.base import DIGEST_BYTES, Entry, VectorStore, chain
+from opensearch_multivector.indexing.readers.streams import open_bytes, size_of
 from opensearch_multivector.indexing.records import Layout, Record, RejectedError, make_record
 
-_GZIP_MAGIC = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _CHUNK = 1 << 16
 _SHOWN_OF_OVERLONG = 1_000
@@ -41,7 +38,7 @@ class JsonlReader:
 
     def __init__(self, path: Path | None, layout: Layout, store: VectorStore | None = None) -> None:
         self.name = str(path.resolve()) if path else "-"
-        self.size = _size(path) if path else None
+        self.size = size_of(path) if path else None
         self.rewindable = path is not None
         self.ready = layout.ready
         self._path = path
@@ -57,7 +54,7 @@ class JsonlReader:
         """See `Reader`."""
         digest = self.seed
         line = position = consumed = 0
-        with self._open() as (raw, stream):
+        with open_bytes(self._path) as (raw, stream):
             compressed = raw is not stream
             while True:
                 hasher = hashlib.blake2b(digest, digest_size=DIGEST_BYTES)
@@ -113,22 +110,6 @@ class JsonlReader:
         content = line.content[:_SHOWN_OF_OVERLONG] if cut else line.content
         return content.decode(errors="backslashreplace") + ("..." if cut else "")
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[tuple[io.BufferedReader, io.BufferedReader | gzip.GzipFile]]:
-        """The raw stream and the one to read from; the same where nothing is compressed."""
-        with contextlib.ExitStack() as stack:
-            if self._path is None:
-                raw = cast("io.BufferedReader", sys.stdin.buffer)
-            else:
-                try:
-                    raw = stack.enter_context(self._path.open("rb"))
-                except OSError as error:
-                    raise InputError(f"{self._path} can't be read: {error.strerror}") from None
-            if raw.peek(len(_GZIP_MAGIC)).startswith(_GZIP_MAGIC):
-                yield raw, stack.enter_context(gzip.GzipFile(fileobj=raw))
-            else:
-                yield raw, raw
-
 
 def _read_line(stream: io.BufferedReader | gzip.GzipFile, limit: int, hasher: hashlib.blake2b) -> tuple[bytes, int]:
     """The next line, cut at ``limit`` bytes, and its whole length; 0 at the end. Hashes all of it."""
@@ -142,10 +123,3 @@ def _read_line(stream: io.BufferedReader | gzip.GzipFile, limit: int, hasher: ha
             break
         part = stream.readline(_CHUNK)
     return content, length
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError as error:
-        raise InputError(f"{path} can't be read: {error.strerror}") from None

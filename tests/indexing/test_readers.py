@@ -43,6 +43,30 @@ def as_gzip(folder: Path, rows: list[dict[str, Any]]) -> Reader:
     return open_reader(path, READY)
 
 
+def as_array(folder: Path, rows: list[dict[str, Any]]) -> Reader:
+    path = folder / "docs.json"
+    path.write_text(json.dumps(rows, indent=2))
+    return open_reader(path, READY)
+
+
+def as_objects(folder: Path, rows: list[dict[str, Any]]) -> Reader:
+    path = folder / "docs.json.gz"
+    path.write_bytes(gzip.compress("\n".join(json.dumps(row, indent=1) for row in rows).encode()))
+    return open_reader(path, READY)
+
+
+def as_folder(folder: Path, rows: list[dict[str, Any]]) -> Reader:
+    """In Pyserini's three layouts, one file of each; what is hidden or no JSON is no part of it."""
+    inside = folder / "collection"
+    (inside / "more").mkdir(parents=True, exist_ok=True)
+    (inside / "a.jsonl").write_text(json.dumps(rows[0]) + "\n")
+    (inside / "b.json.gz").write_bytes(gzip.compress(json.dumps([rows[1]]).encode()))
+    (inside / "more" / "c.json").write_text(json.dumps(rows[2], indent=4))
+    (inside / ".d.json").write_text("{}\n")
+    (inside / "README.md").write_text("{}\n")
+    return open_reader(inside, READY)
+
+
 def as_beir(folder: Path, rows: list[dict[str, Any]]) -> Reader:
     lines = [json.dumps({"_id": row["id"], "text": row["text"], "vectors": row["vectors"]}) for row in rows]
     (folder / "corpus.jsonl").write_text("\n".join(lines))
@@ -95,6 +119,9 @@ def write_npy(path: Path, rows: list[dict[str, Any]]) -> None:
 FORMATS = [
     as_jsonl,
     as_gzip,
+    as_array,
+    as_objects,
+    as_folder,
     as_beir,
     as_npz,
     as_npy,
@@ -246,11 +273,74 @@ def test_parquet_rows_of_differing_length(tmp_path: Path) -> None:
         reader.parse(empty)
 
 
+def test_a_folder_names_the_file_and_line_of_a_bad_record(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": 1, "text": "x"}\n')
+    (tmp_path / "b.jsonl").write_text('{"id": 2, "text": "y"}\nnope\n')
+    (tmp_path / "c.json").write_text('[{"id": 3, "text": "z"}, 5]')
+    reader = open_reader(tmp_path, Layout())
+    entries = list(reader.entries())
+    assert [entry.line for entry in entries] == [1, 2, 3, 4, 5]
+    with pytest.raises(RejectedError, match=r"^b\.jsonl:2: not JSON"):
+        reader.parse(entries[2])
+    with pytest.raises(RejectedError, match=r"^c\.json:2: not a JSON object"):
+        reader.parse(entries[4])
+    assert [reader.show(entry) for entry in entries[2:]] == ["nope", '{"id": 3, "text": "z"}', "5"]
+
+
+def test_objects_larger_than_what_is_read_at_once(tmp_path: Path) -> None:
+    texts = ['é"' * 100_000, "", "x" * 65_536, "\U0001f41d" * 40_000]
+    path = tmp_path / "docs.json"
+    path.write_text("[" + " , ".join(json.dumps({"id": i, "text": text}) for i, text in enumerate(texts)) + "]\n")
+    assert [entry.raw["text"] for entry in open_reader(path, Layout()).entries()] == texts
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "line", "reason"),
+    [
+        ('[\n{"id": 1},\n{"id": }\n]', 1, 3, "not JSON: Expecting value"),
+        ('[\n{"id": 1}\n{"id": 2}]', 1, 3, "a comma is missing before '{'"),
+        ('[\n{"id": 1},\n', 1, 3, "not JSON"),
+        ('[\n{"id": 1}\n', 1, 3, "the array has no end"),
+        ('[{"id": 1}]\n[{"id": 2}]', 1, 2, "'\\[' behind the end of the array"),
+        ('{\n"id": 1\n}\n{\n"id": 2', 1, 5, "not JSON"),
+        ('{\n"text": "' + "x" * 70_000 + '"}', 0, 1, "no object of at most 100 bytes starts here"),
+    ],
+)
+def test_broken_json_over_several_lines_names_the_line(
+    text: str, found: int, line: int, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "docs.json"
+    path.write_text(text)
+    entries = open_reader(path, Layout(max_bytes=100)).entries()
+    assert len([next(entries) for _ in range(found)]) == found
+    with pytest.raises(InputError, match=rf"docs\.json:{line}: {reason}"):
+        list(entries)
+
+
+def test_an_empty_array_has_no_documents(tmp_path: Path) -> None:
+    for text in ("[]", " [ ]\n", ""):
+        (tmp_path / "docs.json").write_text(text)
+        assert list(open_reader(tmp_path / "docs.json", Layout()).entries()) == []
+
+
+def test_vectors_from_a_file_go_with_lines_only(tmp_path: Path) -> None:
+    as_npz(tmp_path, documents())
+    as_folder(tmp_path, documents())
+    as_array(tmp_path, documents())
+    for path in (tmp_path / "collection", tmp_path / "docs.json"):
+        with pytest.raises(InputError, match="--vectors goes with JSON lines"):
+            open_reader(path, Layout(), tmp_path / "docs.npz")
+
+
 def test_inputs_that_are_no_documents(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not exist"):
         open_reader(tmp_path / "none.jsonl", Layout())
     with pytest.raises(InputError, match="no BEIR folder"):
         open_reader(tmp_path, Layout())
+    (tmp_path / "beir").mkdir()
+    (tmp_path / "beir" / "queries.jsonl").write_text('{"_id": "q", "text": "x"}\n')
+    with pytest.raises(InputError, match="no BEIR folder"):
+        open_reader(tmp_path / "beir", Layout())
     for name, content in {"a.csv": b"x", "a.npz": b"x", "a.npy": b"x", "a.parquet": b"x"}.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InputError, match=r"known format|no readable|can't be read|no array"):
