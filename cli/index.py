@@ -49,8 +49,8 @@ def index(
         str,
         typer.Argument(
             metavar="DOCS",
-            help="BEIR folder, folder of JSON files, .jsonl or .json (plain or gzip), .parquet, .npz, .npy, or - for JSON "
-            "lines on standard input.",
+            help="BEIR folder, folder of JSON files, .jsonl or .json (plain or gzip), .parquet, .npz, .npy, or - for "
+            "JSON lines on standard input.",
         ),
     ],
     cluster: Cluster,

@@ -1,4 +1,4 @@
-"""Collections as Pyserini writes and reads them, texts encoded here: impacts and dense vectors are searched as given."""
+"""Collections as Pyserini writes and reads them, texts encoded here: impacts and dense vectors searched as given."""
 
 from __future__ import annotations
 
