@@ -59,9 +59,10 @@ def evaluate(
     measure: Annotated[
         list[str] | None, typer.Option(help="Measure of ir-measures; default nDCG@10, R@100, RR@10.")
     ] = None,
-    runs_dir: Annotated[Path, typer.Option(help="Folder in which each ranking is written as a TREC run.")] = Path(
+    runs_dir: Annotated[Path, typer.Option(help="Folder for each ranking as a run, with a header file.")] = Path(
         "runs"
     ),
+    run_format: Annotated[str, typer.Option(help="Format of the runs: trec or msmarco.")] = "trec",
     latency_topics: Annotated[int, typer.Option(min=0, help="Topics to time, searched one at a time.")] = 100,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -75,13 +76,16 @@ def evaluate(
     from opensearch_multivector.evaluation.evaluate import Configuration
     from opensearch_multivector.evaluation.evaluate import evaluate as run
     from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, parse_measure
+    from opensearch_multivector.evaluation.provenance import describe_index
     from opensearch_multivector.evaluation.report import measures_table, notes, stages_table
+    from opensearch_multivector.evaluation.runs import check_run_format
     from opensearch_multivector.plugin.sub_fields import parse_sub_fields
     from opensearch_multivector.queries.searcher import Searcher
 
     measures = measure or list(DEFAULT_MEASURES)
     for name in measures:
         parse_measure(name)
+    check_run_format(run_format)
     configurations = [Configuration.parse(name) for name in config]
     collection = read_collection(folder, split)
     client = cluster.connect()
@@ -110,6 +114,8 @@ def evaluate(
             fusion=fusion,
             measures=measures,
             runs_dir=runs_dir,
+            run_format=run_format,
+            origin=describe_index(client, index, searcher.spec),
             latency_topics=latency_topics,
             progress=bars.searching,
         )

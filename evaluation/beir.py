@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from opensearch_multivector.errors import InputError
 
+CORPUS_FILES = ["corpus.jsonl", "corpus.jsonl.gz"]
 Topics = dict[str, str]
 Qrels = dict[str, dict[str, int]]
 
@@ -24,7 +25,7 @@ class Collection:
 
     ``topics``: text by query id, only those with judgements, in the file's order. ``qrels``: grade by document id by
     query id, only of these topics. ``unjudged``: topics left out for want of judgements. ``unasked``: query ids of the
-    qrels that the topics file lacks.
+    qrels that the topics file lacks. ``files``: what it was read from ("topics", "qrels"), and its "corpus".
     """
 
     name: str
@@ -32,6 +33,7 @@ class Collection:
     qrels: Qrels
     unjudged: int
     unasked: int
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 def read_collection(folder: Path, split: str = "test") -> Collection:
@@ -45,12 +47,16 @@ def read_collection(folder: Path, split: str = "test") -> Collection:
     judged = {query_id: text for query_id, text in topics.items() if query_id in qrels}
     if not judged:
         raise InputError(f"{qrels_path}: none of its query ids is in {topics_path}; these files don't belong together.")
+    files = {"topics": topics_path, "qrels": qrels_path}
+    if corpus := [folder / name for name in CORPUS_FILES if (folder / name).is_file()]:
+        files["corpus"] = corpus[0]
     return Collection(
         name=folder.resolve().name,
         topics=judged,
         qrels={query_id: qrels[query_id] for query_id in judged},
         unjudged=len(topics) - len(judged),
         unasked=len(qrels.keys() - topics.keys()),
+        files=files,
     )
 
 

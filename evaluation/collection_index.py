@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.encoding.codecs import DEFAULT_CODEC
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.beir import existing
+from opensearch_multivector.evaluation.beir import CORPUS_FILES, existing
 from opensearch_multivector.evaluation.evaluate import Configuration
 from opensearch_multivector.indexing import Layout, Progress, index_documents
 from opensearch_multivector.indexing.target import index_uuid
@@ -43,7 +43,7 @@ def index_corpus(
     was not finished is gone on with. Raises what `index_documents` raises.
     """
     if corpus.is_dir():
-        corpus = existing(corpus, ["corpus.jsonl", "corpus.jsonl.gz"], "documents")
+        corpus = existing(corpus, CORPUS_FILES, "documents")
     index = f"{_slug(name)}-{_digest(corpus, encoder, term_encoder, (codec, sub_fields, reduce, layout))}"
     key = f"corpus-{index}"
     stored = get_state(client, key)

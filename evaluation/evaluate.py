@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.evaluation.beir import Collection
 from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, Scorer, Scores
-from opensearch_multivector.evaluation.runs import RunWriter, strict_ranking
+from opensearch_multivector.evaluation.provenance import hashes, write_header
+from opensearch_multivector.evaluation.runs import RUN_FORMATS, RunWriter, check_run_format, strict_ranking
 from opensearch_multivector.queries.first_stages import FirstStage, parse_first_stages
 from opensearch_multivector.queries.request import DEFAULT_FUSION, SearchRequest
 from opensearch_multivector.queries.rerankers import Reranker, parse_rerank
@@ -80,6 +81,14 @@ class Outcome:
     skipped: int
     run: Path | None
 
+    def as_json(self) -> dict[str, Any]:
+        """The means, without the topics' own values."""
+        return {
+            "measures": self.scores.mean,
+            "latency_ms": {stage: asdict(latency) for stage, latency in self.latency.items()},
+            "skipped": self.skipped,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -106,11 +115,7 @@ class Evaluation:
             "configurations": [
                 {
                     "name": outcome.configuration,
-                    "measures": outcome.scores.mean,
-                    "latency_ms": {
-                        stage: {"p50": latency.p50, "p95": latency.p95} for stage, latency in outcome.latency.items()
-                    },
-                    "skipped": outcome.skipped,
+                    **outcome.as_json(),
                     "run": str(outcome.run) if outcome.run else None,
                 }
                 for outcome in self.outcomes
@@ -128,6 +133,8 @@ def evaluate(
     fusion: str = DEFAULT_FUSION,
     measures: Sequence[str] = DEFAULT_MEASURES,
     runs_dir: Path | None = None,
+    run_format: str = "trec",
+    origin: Mapping[str, Any] | None = None,
     latency_topics: int = 100,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -135,7 +142,9 @@ def evaluate(
 
     Rankings of ``size`` documents come from batched searches over all topics; latencies from up to ``latency_topics``
     of the topics (spread evenly), each searched alone, one after the other, after one search to warm up. With
-    ``runs_dir`` each configuration's ranking is written there as a TREC run. ``fusion``: see `Searcher.search`.
+    ``runs_dir`` each configuration's ranking is written there as a run in ``run_format`` (one of `RUN_FORMATS`), beside
+    it a header with ``origin`` (what `provenance.describe_index` says) and all else that is needed to repeat it.
+    ``fusion``: see `Searcher.search`.
 
     Raises InputError on an unknown measure or an impossible size, and what `Searcher.search_many` raises.
     """
@@ -143,17 +152,34 @@ def evaluate(
         raise InputError("there is no configuration to evaluate; one is for example dense/client.")
     if size < 1:
         raise InputError(f"size is {size}; a ranking holds at least one document.")
+    check_run_format(run_format)
     timed = _spread(list(collection.topics.values()), latency_topics)
+    described = {"name": collection.name, "topics": len(collection.topics)}
+    if runs_dir:
+        described["files"] = hashes(collection.files)
     outcomes = []
     for configuration in dict.fromkeys(configurations):
         scorer = Scorer(collection.qrels, measures)
         options = configuration.options(size, window_size) | {"fusion": fusion}
         report = _Reporter(progress, configuration.name, len(collection.topics) + len(timed))
-        run = runs_dir / f"{configuration.name.replace('/', '.')}.trec" if runs_dir else None
-        with RunWriter(run, configuration.name) if run else nullcontext() as writer:
+        name = configuration.name.replace("/", ".") + RUN_FORMATS[run_format]
+        run = runs_dir / name if runs_dir else None
+        with RunWriter(run, configuration.name, run_format) if run else nullcontext() as writer:
             skipped = _rank(searcher, collection, options, scorer, writer, report)
         latency = _time(searcher, timed, options, report)
-        outcomes.append(Outcome(configuration.name, scorer.result(), latency, skipped, run))
+        outcome = Outcome(configuration.name, scorer.result(), latency, skipped, run)
+        outcomes.append(outcome)
+        if run:
+            write_header(
+                run,
+                {
+                    "name": outcome.configuration,
+                    "search": options,
+                    "collection": described,
+                    **(origin or {}),
+                    "results": outcome.as_json() | {"latency_topics": len(timed)},
+                },
+            )
     return Evaluation(collection, searcher.index, size, window_size, len(timed), outcomes)
 
 

@@ -120,8 +120,8 @@ def check_run_format(name: str) -> None:
 def read_run(path: Path, run_format: str | None = None) -> dict[str, Ranking]:
     """Rankings by query id, in trec_eval's order whatever the order of the lines or the ranks in them say.
 
-    ``run_format``: a name of `RUN_FORMATS`; None tells it by the first line's columns. A line of MS MARCO's format gets the
-    score 1/rank, as in Pyserini's conversion. Raises InputError with file and line.
+    ``run_format``: a name of `RUN_FORMATS`; None tells it by the first line's columns. A line of MS MARCO's format gets
+    the score 1/rank, as in Pyserini's conversion. Raises InputError with file and line.
     """
     if run_format is not None:
         check_run_format(run_format)

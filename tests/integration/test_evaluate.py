@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from opensearch_multivector.errors import InputError
 from opensearch_multivector.evaluation.beir import read_collection
 from opensearch_multivector.evaluation.collection_index import index_corpus
 from opensearch_multivector.evaluation.evaluate import Configuration, evaluate
-from opensearch_multivector.evaluation.runs import read_run
+from opensearch_multivector.evaluation.provenance import read_header
+from opensearch_multivector.evaluation.runs import Ranking, read_run
 from opensearch_multivector.queries.searcher import Searcher
 
 ir_measures = pytest.importorskip("ir_measures")
@@ -152,6 +154,12 @@ def test_the_command(client: OpenSearch, folder: Path, encoder: Encoder, osmv: A
     assert figures["configurations"][0]["measures"] == {"RR@10": 1.0}
     assert (figures["topics"], figures["topics_without_judgements"]) == (3, 1)
     assert (tmp_path / "runs" / "dense.client.trec").is_file()
+    check_header(tmp_path / "runs" / "dense.client.trec", folder, index, encoder)
+
+    ms_marco = osmv(*arguments, "--runs-dir", str(tmp_path / "ms"), "--run-format", "msmarco", "--latency-topics", "0")
+    assert ms_marco.returncode == 0, ms_marco.stderr
+    ours, theirs = (read_run(path) for path in (tmp_path / "runs" / "bm25.trec", tmp_path / "ms" / "bm25.tsv"))
+    assert ids(ours) == ids(theirs)
 
     shown = osmv(*arguments)
     assert shown.returncode == 0
@@ -159,9 +167,40 @@ def test_the_command(client: OpenSearch, folder: Path, encoder: Encoder, osmv: A
         assert expected in shown.stdout
 
 
+def ids(run: dict[str, Ranking]) -> dict[str, list[str]]:
+    return {query_id: [doc_id for doc_id, _ in ranking] for query_id, ranking in run.items()}
+
+
+def check_header(run: Path, folder: Path, index: str, encoder: Encoder) -> None:
+    """What is needed to repeat a run, against what is known of it from elsewhere."""
+    header = read_header(run)
+    assert header is not None
+    assert header["run"]["sha256"] == hashlib.sha256(run.read_bytes()).hexdigest()
+    assert header["name"] == "dense/client"
+    assert {"first_stage": "dense", "rerank": "client", "size": 5, "window_size": 300}.items() <= header[
+        "search"
+    ].items()
+    files = {"corpus": "corpus.jsonl", "topics": "queries.jsonl", "qrels": "qrels/test.tsv"}
+    assert {what: each["sha256"] for what, each in header["collection"]["files"].items()} == {
+        what: hashlib.sha256((folder / name).read_bytes()).hexdigest() for what, name in files.items()
+    }
+    assert header["engine"]["opensearch"].startswith("3.")
+    assert "opensearch-knn" in header["engine"]["plugins"]
+    assert header["index"]["name"] == index
+    assert header["index"]["documents"] == len(DOCUMENTS)
+    assert header["index"]["store_bytes"] > 0
+    assert header["index"]["settings"][index]["number_of_shards"] == "1"
+    field = header["index"]["field"]
+    assert (field["codec"], field["artifacts"]) == ("int8", {})
+    assert field["vectors"] == {"name": MINILM_INT8, "fingerprint": encoder.fingerprint}
+    assert header["results"]["measures"] == {"RR@10": 1.0}
+    assert header["results"]["latency_ms"]["total"]["p50"] > 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
+        (["--run-format", "kilt"], 2, "'kilt' is no run format"),
         (["--split", "dev"], 2, "qrels/dev.tsv"),
         (["--measure", "Speed"], 2, "'Speed' is no measure"),
         (["--config", "dense/magic"], 2, "unknown rerank 'magic'"),

@@ -1,0 +1,122 @@
+"""The header file beside a run, ``NAME.run.json``: all that is needed to repeat it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from opensearchpy import OpenSearch, exceptions
+
+from opensearch_multivector import __version__
+from opensearch_multivector.errors import InputError
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import FieldSpec
+from opensearch_multivector.plugin.probe import probe
+
+FORMAT_VERSION = 1
+_RUN_SUFFIXES = (".trec", ".run", ".tsv", ".txt")
+# Settings that OpenSearch makes up by itself, or that say nothing of what is found.
+_INCIDENTAL = frozenset({"creation_date", "provided_name", "uuid", "version", "replication"})
+
+
+def header_path(run: Path) -> Path:
+    """``runs/dense.run.json`` for ``runs/dense.trec`` or ``runs/dense.tsv.gz``."""
+    return run.with_name(f"{run_name(run)}.run.json")
+
+
+def run_name(run: Path) -> str:
+    """A run's file name without what it ends in by custom."""
+    name = run.name.removesuffix(".gz")
+    return next((name.removesuffix(suffix) for suffix in _RUN_SUFFIXES if name.endswith(suffix)), name)
+
+
+def write_header(run: Path, content: Mapping[str, Any]) -> Path:
+    """Write the header of a finished run: ``content``, and when and by which versions it was made, and its hash."""
+    path = header_path(run)
+    header = {
+        "format_version": FORMAT_VERSION,
+        "run": {"file": run.name, "sha256": sha256(run)},
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "osmv": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("numpy", "opensearch-py")},
+        },
+        **content,
+    }
+    try:
+        path.write_text(json.dumps(header, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: can't be written ({error.strerror}).") from None
+    return path
+
+
+def read_header(run: Path) -> dict[str, Any] | None:
+    """The header of a run; None where it has none, or only that of another file of this name.
+
+    Raises InputError, naming the file, where it is not one that `write_header` wrote.
+    """
+    path = header_path(run)
+    if not path.is_file():
+        return None
+    try:
+        header = json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path}:{error.lineno}: not JSON ({error.msg} at column {error.colno}).") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: can't be read ({error}).") from None
+    if not isinstance(header, dict) or header.get("format_version") != FORMAT_VERSION:
+        raise InputError(f"{path}: no header of a run in format version {FORMAT_VERSION}; move it out of the way.")
+    return header if header["run"]["file"] == run.name else None
+
+
+def describe_index(client: OpenSearch, index: str, spec: FieldSpec) -> dict[str, Any]:
+    """Cluster and index as a header names them. What the user may not ask is null. Raises ClusterError."""
+    found = probe(client)
+    settings = _allowed(lambda: client.indices.get_settings(index=index)) or {}
+    stats = _allowed(lambda: client.indices.stats(index=index, metric="store,docs"))
+    totals = stats["_all"]["primaries"] if stats else None
+    return {
+        "engine": {"opensearch": found.version, "nodes": found.nodes, "plugins": found.plugins},
+        "index": {
+            "name": index,
+            "documents": totals["docs"]["count"] if totals else None,
+            "store_bytes": totals["store"]["size_in_bytes"] if totals else None,
+            "settings": {
+                name: {key: value for key, value in body["settings"]["index"].items() if key not in _INCIDENTAL}
+                for name, body in settings.items()
+            },
+            "field": spec.to_meta(),
+        },
+    }
+
+
+def _allowed(ask: Callable[[], Any]) -> Any:
+    """The answer, or None where it is refused. Raises ClusterError where nobody answers."""
+    with cluster_errors():
+        try:
+            return ask()
+        except exceptions.ConnectionError:
+            raise
+        except exceptions.TransportError:
+            return None
+
+
+def hashes(files: Mapping[str, Path]) -> dict[str, dict[str, str]]:
+    """Name and SHA-256 of each file, as they lie (gzipped ones are not unpacked)."""
+    return {what: {"file": path.name, "sha256": sha256(path)} for what, path in files.items()}
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file in hex digits. Raises InputError where it can't be read."""
+    try:
+        with path.open("rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: can't be read ({error.strerror}).") from None
