@@ -63,8 +63,12 @@ final class PortableKernel extends Kernel {
         int to,
         int dim
     ) {
-        for (int k = 0; k < dim; k++) {
-            into[to + k] = centroids[from + k] + components[(bytes[at + k / codes] & 0xff) * codes + k % codes];
+        int k = 0;
+        for (int i = at; k < dim; i++) {
+            int row = (bytes[i] & 0xff) * codes;
+            for (int end = Math.min(dim, k + codes); k < end; k++) {
+                into[to + k] = centroids[from + k] + components[row++];
+            }
         }
     }
 

@@ -96,7 +96,7 @@ final class VectorKernel extends Kernel {
         }
     }
 
-    /** A byte's components at a time; what a last byte has too many of is left to {@link PortableKernel}. */
+    /** A byte's components at a time, what a last byte has too many of left out; vectors may not be wider than there are. */
     @Override
     public void residual(
         byte[] bytes,
@@ -109,32 +109,25 @@ final class VectorKernel extends Kernel {
         int to,
         int dim
     ) {
-        int whole = dim / codes;
-        switch (codes) {
-            case 8 -> residual(FloatVector.SPECIES_256, bytes, at, components, centroids, from, into, to, whole);
-            case 4 -> residual(FloatVector.SPECIES_128, bytes, at, components, centroids, from, into, to, whole);
-            default -> residual(FloatVector.SPECIES_64, bytes, at, components, centroids, from, into, to, whole);
+        int done = codes > LANES ? 0 : dim - dim % codes;
+        // Species must be constants where they are used, or each vector is an object: hence a loop for each.
+        if (codes == 8) {
+            for (int k = 0, i = at; k < done; k += 8, i++) {
+                FloatVector rest = FloatVector.fromArray(FloatVector.SPECIES_256, components, (bytes[i] & 0xff) * 8);
+                FloatVector.fromArray(FloatVector.SPECIES_256, centroids, from + k).add(rest).intoArray(into, to + k);
+            }
+        } else if (codes == 4) {
+            for (int k = 0, i = at; k < done; k += 4, i++) {
+                FloatVector rest = FloatVector.fromArray(FloatVector.SPECIES_128, components, (bytes[i] & 0xff) * 4);
+                FloatVector.fromArray(FloatVector.SPECIES_128, centroids, from + k).add(rest).intoArray(into, to + k);
+            }
+        } else {
+            for (int k = 0, i = at; k < done; k += 2, i++) {
+                FloatVector rest = FloatVector.fromArray(FloatVector.SPECIES_64, components, (bytes[i] & 0xff) * 2);
+                FloatVector.fromArray(FloatVector.SPECIES_64, centroids, from + k).add(rest).intoArray(into, to + k);
+            }
         }
-        int done = whole * codes;
-        PORTABLE.residual(bytes, at + whole, components, codes, centroids, from + done, into, to + done, dim - done);
-    }
-
-    private static void residual(
-        VectorSpecies<Float> codes,
-        byte[] bytes,
-        int at,
-        float[] components,
-        float[] centroids,
-        int from,
-        float[] into,
-        int to,
-        int whole
-    ) {
-        for (int i = 0; i < whole; i++) {
-            int k = i * codes.length();
-            FloatVector rest = FloatVector.fromArray(codes, components, (bytes[at + i] & 0xff) * codes.length());
-            FloatVector.fromArray(codes, centroids, from + k).add(rest).intoArray(into, to + k);
-        }
+        PORTABLE.residual(bytes, at + done / codes, components, codes, centroids, from + done, into, to + done, dim - done);
     }
 
     private static FloatVector floats(IntVector codes) {
