@@ -18,6 +18,8 @@ Example:  osmv eval scifact/ --config bm25 --config dense --config dense/client
 
           osmv eval scifact/ --config codes:nprobe=8/client --config "dense/bit:keep=100>client" --reduce pool:factor=2
 
+          osmv eval --index papers --topics topics.dl19.tsv --qrels qrels.dl19.txt --config bm25 --config dense/client
+
 A configuration is a first stage, or FIRST_STAGE/RERANK; both take parameters after a colon. First stages joined by +
 are fused by RRF, and by weighted sum as in "0.3*bm25+0.7*dense". Reranks joined by > each hand on their best.
 
@@ -32,10 +34,16 @@ def register(app: typer.Typer) -> None:
 
 
 def evaluate(
-    folder: Annotated[
-        Path, typer.Argument(metavar="BEIR_DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels/.")
-    ],
     cluster: Cluster,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="BEIR_DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels/.")
+    ] = None,
+    topics: Annotated[
+        str | None, typer.Option(help="Topics: a file (TSV, JSON lines, TREC), or a name of ir_datasets.")
+    ] = None,
+    qrels: Annotated[
+        str | None, typer.Option(help="Judgements: a file (TREC's or BEIR's), or a name of ir_datasets.")
+    ] = None,
     index: Annotated[
         str | None, typer.Option(help="Index of the corpus; default one named from the folder, made at first.")
     ] = None,
@@ -66,12 +74,12 @@ def evaluate(
     latency_topics: Annotated[int, typer.Option(min=0, help="Topics to time, searched one at a time.")] = 100,
     json_: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
-    """Evaluate search configurations on a test collection in BEIR's layout."""
+    """Evaluate search configurations on a test collection: BEIR's folder, or topics and judgements of an index."""
     from rich.console import Console
 
     from opensearch_multivector.cli.bars import Bars
     from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
-    from opensearch_multivector.evaluation.beir import read_collection
+    from opensearch_multivector.errors import InputError
     from opensearch_multivector.evaluation.collection_index import index_corpus, needed_sub_fields, needs_terms
     from opensearch_multivector.evaluation.evaluate import Configuration
     from opensearch_multivector.evaluation.evaluate import evaluate as run
@@ -79,6 +87,7 @@ def evaluate(
     from opensearch_multivector.evaluation.provenance import describe_index
     from opensearch_multivector.evaluation.report import measures_table, notes, stages_table
     from opensearch_multivector.evaluation.runs import check_run_format
+    from opensearch_multivector.evaluation.topics import open_collection
     from opensearch_multivector.plugin.sub_fields import parse_sub_fields
     from opensearch_multivector.queries.searcher import Searcher
 
@@ -87,10 +96,12 @@ def evaluate(
         parse_measure(name)
     check_run_format(run_format)
     configurations = [Configuration.parse(name) for name in config]
-    collection = read_collection(folder, split)
+    collection = open_collection(folder, split, topics=topics, qrels=qrels)
     client = cluster.connect()
     with Bars(collection.name) as bars:
         if index is None:
+            if folder is None:
+                raise InputError("there are no documents: give --index, or the folder of the corpus to index.")
             sub_fields = needed_sub_fields(configurations, parse_sub_fields(sub_field or ()))
             index = index_corpus(
                 client,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,42 +43,67 @@ def read_collection(folder: Path, split: str = "test") -> Collection:
     topics_path = existing(folder, ["queries.jsonl", "queries.jsonl.gz"], "topics")
     suffixes = ("tsv", "tsv.gz", "txt", "qrels")
     qrels_path = existing(folder, [f"qrels/{split}.{suffix}" for suffix in suffixes], f"judgements of split {split!r}")
-    topics, qrels = read_topics(topics_path), read_qrels(qrels_path)
+    files = {"topics": topics_path, "qrels": qrels_path} | corpus_file(folder)
+    return judged_topics(folder.resolve().name, read_topics(topics_path), read_qrels(qrels_path), files)
+
+
+def judged_topics(name: str, topics: Topics, qrels: Qrels, sources: Mapping[str, str | Path]) -> Collection:
+    """The collection of these. ``sources``: where they are from, as `Collection.files`; one that is no file by a name.
+
+    Raises InputError where no topic is judged.
+    """
     judged = {query_id: text for query_id, text in topics.items() if query_id in qrels}
     if not judged:
-        raise InputError(f"{qrels_path}: none of its query ids is in {topics_path}; these files don't belong together.")
-    files = {"topics": topics_path, "qrels": qrels_path}
-    if corpus := [folder / name for name in CORPUS_FILES if (folder / name).is_file()]:
-        files["corpus"] = corpus[0]
+        raise InputError(
+            f"{sources['qrels']}: none of its query ids is in {sources['topics']}; these don't belong together."
+        )
     return Collection(
-        name=folder.resolve().name,
+        name=name,
         topics=judged,
         qrels={query_id: qrels[query_id] for query_id in judged},
         unjudged=len(topics) - len(judged),
         unasked=len(qrels.keys() - topics.keys()),
-        files=files,
+        files={what: source for what, source in sources.items() if isinstance(source, Path)},
     )
 
 
-def read_topics(path: Path) -> Topics:
-    """Texts by query id from a JSONL file, in its order. Raises InputError with file and line."""
+def corpus_file(folder: Path) -> dict[str, Path]:
+    """The documents of a BEIR folder, as an entry of `Collection.files`; empty where it has none."""
+    path = next((folder / name for name in CORPUS_FILES if (folder / name).is_file()), None)
+    return {"corpus": path} if path else {}
+
+
+def read_topics(path: Path, id_fields: Sequence[str] = ("_id",), text_fields: Sequence[str] = ("text",)) -> Topics:
+    """Texts by query id from a JSONL file, in its order; of the fields the first that a line has.
+
+    Raises InputError with file and line.
+    """
     topics: Topics = {}
     for number, line in numbered_lines(path):
         try:
             entry = json.loads(line)
         except json.JSONDecodeError as error:
             raise InputError(f"{path}:{number}: not JSON ({error.msg} at column {error.colno}).") from None
-        if not isinstance(entry, dict) or not isinstance(entry.get("_id"), str | int) or entry["_id"] == "":
-            raise InputError(f'{path}:{number}: a topic is an object with "_id" and "text"; "_id" is missing.')
-        query_id, text = str(entry["_id"]), entry.get("text")
-        if not isinstance(text, str) or not text.strip():
-            raise InputError(f'{path}:{number}: topic {query_id!r} has no "text".')
-        if query_id in topics:
-            raise InputError(f"{path}:{number}: topic {query_id!r} appears a second time.")
-        topics[query_id] = text
+        fields = entry if isinstance(entry, dict) else {}
+        query_id, text = (
+            next((fields[field] for field in names if field in fields), None) for names in (id_fields, text_fields)
+        )
+        if not isinstance(query_id, str | int) or query_id == "":
+            ids = " or ".join(f'"{field}"' for field in id_fields)
+            raise InputError(f"{path}:{number}: a topic is an object with an id and a text; {ids} is missing.")
+        add_topic(topics, str(query_id), text if isinstance(text, str) else "", f"{path}:{number}")
     if not topics:
         raise InputError(f"{path}: holds no topics.")
     return topics
+
+
+def add_topic(topics: Topics, query_id: str, text: str, place: str) -> None:
+    """Put a topic with the others. Raises InputError, naming its place, where the text is blank or the id was seen."""
+    if not text.strip():
+        raise InputError(f"{place}: topic {query_id!r} has no text.")
+    if query_id in topics:
+        raise InputError(f"{place}: topic {query_id!r} appears a second time.")
+    topics[query_id] = text
 
 
 def read_qrels(path: Path) -> Qrels:

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import gzip
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from opensearch_multivector.errors import InputError, MissingDependencyError
+from opensearch_multivector.evaluation.topics import open_collection, qrels_of, topics_of
+
+TREC = """
+<top>
+<num> Number: 301
+<title> International Organized Crime
+
+<desc> Description:
+Identify organizations that participate in international criminal activity.
+
+<narr> Narrative:
+A relevant document must name <title> and number: of them.
+</top>
+
+<top lang='en'>
+<num>051</num>
+<title>Topic: Airbus
+subsidies</title>
+<desc>What?</desc>
+</top>
+"""
+
+
+def write(path: Path, text: str) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text.encode()) if path.suffix == ".gz" else text.encode())
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("queries.dev.tsv", "2\twhat is: a\r\n1\t bees \n\n", {"2": "what is: a", "1": "bees"}),
+        ("queries.tsv.gz", "q 1\tété\n", {"q 1": "été"}),
+        ("queries.jsonl", '{"_id": "a", "text": "x", "metadata": {}}\n', {"a": "x"}),
+        ("topics.jsonl", '{"id": 7, "title": "x"}\n{"qid": "8", "query": "y"}\n', {"7": "x", "8": "y"}),
+        ("topics.robust04.txt", TREC, {"301": "International Organized Crime", "51": "Airbus subsidies"}),
+        ("topics.robust04.txt.gz", TREC, {"301": "International Organized Crime", "51": "Airbus subsidies"}),
+    ],
+)
+def test_topics_are_told_by_their_first_line(name: str, text: str, expected: dict[str, str], tmp_path: Path) -> None:
+    assert list(topics_of(write(tmp_path / name, text)).items()) == list(expected.items())
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("1\tbees\n\n2 wasps\n", 3, "1 columns"),
+        ("1\tbees\n2\twasps\tmore\n", 2, "3 columns"),
+        ("1\tbees\n\twasps\n", 2, "columns"),
+        ("1\tbees\n2\t \n", 2, "topic '2' has no text"),
+        ("1\tbees\n1\twasps\n", 2, "second time"),
+        ('{"id": 1, "title": "x"}\n{"title": "y"}\n', 2, '"_id" or "id"'),
+        (TREC + "<top>\n<title> no number\n</top>\n", 19, "no <num>"),
+        (TREC + "<top>\n<num> Number: 5\n<desc> x\n", 19, "no <title>"),
+        (TREC + TREC, 20, "'301' appears a second time"),
+    ],
+)
+def test_bad_topics_name_file_and_line(text: str, line: int, reason: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "topics", text)
+    with pytest.raises(InputError, match=reason) as error:
+        topics_of(path)
+    assert str(error.value).startswith(f"{path}:{line}: ")
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "<topics>\n</topics>\n"])
+def test_files_without_topics(text: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds no"):
+        topics_of(write(tmp_path / "topics", text))
+
+
+def test_a_collection_of_two_files(tmp_path: Path) -> None:
+    topics = write(tmp_path / "topics.dl19.tsv", "1\tbees\n2\twasps\n")
+    qrels = write(tmp_path / "qrels.dl19.txt", "1 Q0 d1 3\n1 0 d2 0\n9 0 d1 1\n")
+    collection = open_collection(None, topics=topics, qrels=qrels)
+    assert (collection.name, collection.topics) == ("topics.dl19.tsv", {"1": "bees"})
+    assert collection.qrels == {"1": {"d1": 3, "d2": 0}}
+    assert (collection.unjudged, collection.unasked) == (1, 1)
+    assert collection.files == {"topics": Path(topics), "qrels": Path(qrels)}
+    other = write(tmp_path / "other.txt", "8 0 d1 1\n")
+    with pytest.raises(InputError, match=r"other\.txt: none of its query ids is in .*topics\.dl19\.tsv"):
+        open_collection(None, topics=topics, qrels=other)
+    for lacking in ({"topics": topics}, {"qrels": qrels}, {}):
+        with pytest.raises(InputError, match="both --topics and --qrels"):
+            open_collection(None, **lacking)
+
+
+def test_a_folder_gives_its_corpus_to_topics_from_elsewhere(tmp_path: Path) -> None:
+    write(tmp_path / "set" / "corpus.jsonl", '{"_id": "d1", "text": "x"}\n')
+    topics = write(tmp_path / "t.tsv", "1\tbees\n")
+    qrels = write(tmp_path / "q.txt", "1 0 d1 1\n")
+    collection = open_collection(tmp_path / "set", topics=topics, qrels=qrels)
+    assert collection.name == "set"
+    assert collection.files["corpus"] == tmp_path / "set" / "corpus.jsonl"
+
+
+@pytest.mark.skipif(importlib.util.find_spec("ir_datasets") is not None, reason="ir_datasets is here")
+def test_names_need_ir_datasets() -> None:
+    for read in (topics_of, qrels_of):
+        with pytest.raises(MissingDependencyError, match=r"^beir/scifact/test is no file; .*pip install ir-datasets"):
+            read("beir/scifact/test")
+
+
+def test_names_of_ir_datasets(tmp_path: Path) -> None:
+    ir_datasets = pytest.importorskip("ir_datasets")
+    topics = write(tmp_path / "t.tsv", "1\tbees\n2\twasps\n")
+    qrels = write(tmp_path / "q.txt", "1 0 d1 2\n")
+    ir_datasets.registry.register("osmv-test", ir_datasets.create_dataset(queries_tsv=topics, qrels_trec=qrels))
+    ir_datasets.registry.register("osmv-test/no-qrels", ir_datasets.create_dataset(queries_tsv=topics))
+    collection = open_collection(None, topics="osmv-test", qrels="osmv-test")
+    assert (collection.name, collection.topics, collection.qrels) == ("osmv-test", {"1": "bees"}, {"1": {"d1": 2}})
+    assert collection.files == {}
+    with pytest.raises(InputError, match=r"osmv-test/no-qrels: .* has no qrels"):
+        qrels_of("osmv-test/no-qrels")
+    with pytest.raises(InputError, match="absent/set: neither a file nor a data set"):
+        topics_of("absent/set")
