@@ -75,8 +75,7 @@ def qrels_of(source: str) -> Qrels:
     if Path(source).exists():
         return read_qrels(Path(source))
     qrels: Qrels = {}
-    dataset = _dataset(source, "qrels")
-    for judgement in dataset.qrels_iter():
+    for judgement in _of_dataset(source, "qrels"):
         qrels.setdefault(judgement.query_id, {})[judgement.doc_id] = int(judgement.relevance)
     return qrels
 
@@ -126,15 +125,14 @@ def _trec_topics(path: Path) -> Topics:
 
 def _dataset_topics(name: str) -> Topics:
     topics: Topics = {}
-    dataset = _dataset(name, "queries")
-    for query in dataset.queries_iter():
+    for query in _of_dataset(name, "queries"):
         text = next((getattr(query, field) for field in _TEXT_FIELDS if hasattr(query, field)), "")
         add_topic(topics, query.query_id, text, name)
     return topics
 
 
-def _dataset(name: str, what: str) -> Any:
-    """The dataset of ir_datasets, which downloads it where that has not been done."""
+def _of_dataset(name: str, what: str) -> list[Any]:
+    """All queries or qrels of a data set of ir_datasets, which downloads them where that has not been done."""
     try:
         import ir_datasets
     except ImportError:
@@ -149,4 +147,9 @@ def _dataset(name: str, what: str) -> Any:
         raise InputError(
             f"{name}: this data set of ir_datasets has no {what}; one of its parts may, as in {name}/test."
         )
-    return dataset
+    try:
+        return list(getattr(dataset, f"{what}_iter")())
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"{name}: ir_datasets can't fetch the {what} ({type(error).__name__}): is there a network?"
+        ) from None

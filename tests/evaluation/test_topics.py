@@ -121,5 +121,9 @@ def test_names_of_ir_datasets(tmp_path: Path) -> None:
     assert collection.files == {}
     with pytest.raises(InputError, match=r"osmv-test/no-qrels: .* has no qrels"):
         qrels_of("osmv-test/no-qrels")
+    absent = ir_datasets.create_dataset(queries_tsv=str(tmp_path / "gone.tsv"))
+    ir_datasets.registry.register("osmv-test/gone", absent)
+    with pytest.raises(InputError, match="osmv-test/gone: ir_datasets can't fetch the queries"):
+        topics_of("osmv-test/gone")
     with pytest.raises(InputError, match="absent/set: neither a file nor a data set"):
         topics_of("absent/set")
