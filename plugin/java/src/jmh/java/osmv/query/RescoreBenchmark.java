@@ -87,7 +87,7 @@ public class RescoreBenchmark {
         }
         reader = DirectoryReader.open(directory);
         searcher = new IndexSearcher(reader);
-        all = searcher.search(new MatchAllDocsQuery(), DOCUMENTS);
+        all = searcher.search(MatchAllDocsQuery.INSTANCE, DOCUMENTS);
         float[] ours = scores(f32());
         float[] theirs = scores(lucene());
         for (int doc = 0; doc < DOCUMENTS; doc++) {
