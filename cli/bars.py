@@ -55,6 +55,10 @@ class Bars:
         """Report how many of a configuration's searches are done."""
         self._show(f"searching {configuration}", "searches", done, done, done, total)
 
+    def exporting(self, done: int, total: int) -> None:
+        """Report how many documents are written."""
+        self._show(f"exporting {self._corpus}", "documents", done, done, done, total)
+
     def _show(self, name: str, unit: str, count: int, since_start: int, completed: int, total: int | None) -> None:
         if name not in self._tasks:
             self._tasks[name] = self._display.add_task(name, unit=unit, count=count, rate=0.0)

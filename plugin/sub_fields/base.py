@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 class SubField(ABC):
     """One more form in which a document is stored: a frozen dataclass whose fields are its parameters.
 
-    ``name``: the sub-field is `F.<name>`. ``in_source``: it stays in `_source`. ``needs_terms``: it is made of SLIM's
+    ``name``: the sub-field is `F.<name>`. ``needs_terms``: it is made of SLIM's
     terms; ``needs_tokens``: of the terms of each token, which terms read from a file are not. ``artifact``: kind of
     the data-dependent arrays that it can't do without (`plugin.artifacts`), or None.
     """
 
     name: ClassVar[str]
-    in_source: ClassVar[bool] = False
     needs_terms: ClassVar[bool] = False
     needs_tokens: ClassVar[bool] = False
     artifact: ClassVar[str | None] = None
+
+    @property
+    def in_source(self) -> bool:
+        """Whether it stays in `_source`."""
+        return False
 
     @abstractmethod
     def mapping(self, spec: FieldSpec) -> dict[str, Any]:

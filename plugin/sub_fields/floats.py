@@ -16,7 +16,11 @@ class Floats(SubField):
     """No parameters."""
 
     name: ClassVar[str] = "floats"
-    in_source: ClassVar[bool] = True
+
+    @property
+    def in_source(self) -> bool:
+        """See `SubField`: there they are read."""
+        return True
 
     def mapping(self, spec: FieldSpec) -> dict[str, Any]:
         """See `SubField`."""

@@ -16,16 +16,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Slim(SubField):
-    """``per_token``, ``per_document``: the heaviest terms that a token and the document keep; 0: all there are."""
+    """``per_token``, ``per_document``: the heaviest terms that a token and the document keep; 0: all there are.
+
+    ``keep``: the weights stay in `_source`, too, so that they can be had back; from the inverted index they can't.
+    """
 
     name: ClassVar[str] = "slim"
     needs_terms: ClassVar[bool] = True
 
     per_token: int = 0
     per_document: int = 0
+    keep: bool = False
 
     def __post_init__(self) -> None:
         check_not_negative(self, "per_token", "per_document")
+
+    @property
+    def in_source(self) -> bool:
+        """See `SubField`."""
+        return self.keep
 
     def mapping(self, spec: FieldSpec) -> dict[str, Any]:
         """See `SubField`."""
