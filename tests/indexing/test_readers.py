@@ -280,6 +280,7 @@ def test_a_folder_names_the_file_and_line_of_a_bad_record(tmp_path: Path) -> Non
     reader = open_reader(tmp_path, Layout())
     entries = list(reader.entries())
     assert [entry.line for entry in entries] == [1, 2, 3, 4, 5]
+    assert [entry.consumed for entry in entries[:3]] == [23, 46, 51]
     with pytest.raises(RejectedError, match=r"^b\.jsonl:2: not JSON"):
         reader.parse(entries[2])
     with pytest.raises(RejectedError, match=r"^c\.json:2: not a JSON object"):
@@ -292,6 +293,9 @@ def test_objects_larger_than_what_is_read_at_once(tmp_path: Path) -> None:
     path = tmp_path / "docs.json"
     path.write_text("[" + " , ".join(json.dumps({"id": i, "text": text}) for i, text in enumerate(texts)) + "]\n")
     assert [entry.raw["text"] for entry in open_reader(path, Layout()).entries()] == texts
+    # A number with its first digit at the end of what is read, and the others behind.
+    path.write_text('["' + "x" * 65_530 + '", 12345]')
+    assert [entry.raw for entry in open_reader(path, Layout()).entries()][1:] == [12345]
 
 
 @pytest.mark.parametrize(
