@@ -6,7 +6,20 @@ import sys
 
 import typer
 
-from opensearch_multivector.cli import codebook, demo, doctor, evaluate, export, export_vectors, index, node, plugin, search
+from opensearch_multivector.cli import (
+    codebook,
+    compare,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    export_vectors,
+    fuse,
+    index,
+    node,
+    plugin,
+    search,
+)
 from opensearch_multivector.errors import OsmvError
 
 app = typer.Typer(
@@ -19,7 +32,7 @@ app = typer.Typer(
 )
 
 # Each command's file offers `register(app)`; imports of heavy rooms wait inside the commands, so that --help is quick.
-for command in (node, plugin, doctor, index, codebook, search, evaluate, export, export_vectors, demo):
+for command in (node, plugin, doctor, index, codebook, search, evaluate, compare, fuse, export, export_vectors, demo):
     command.register(app)
 
 

@@ -59,7 +59,7 @@ class Scorer:
 def parse_measure(name: str) -> Any:
     """ir-measures' object for a name such as ``nDCG@10``, ``R@100``, ``RR@10``, ``AP``, ``Success@5``.
 
-    Raises InputError on a name it does not know, MissingDependencyError without ir-measures.
+    Raises InputError on a name that it does not know or compute, MissingDependencyError without ir-measures.
     """
     try:
         import ir_measures
@@ -70,4 +70,6 @@ def parse_measure(name: str) -> Any:
         measure.validate_params()
     except (NameError, ValueError, SyntaxError, AttributeError, AssertionError):
         raise InputError(f"{name!r} is no measure; examples are nDCG@10, R@100, RR@10, AP, Success@5.") from None
+    if not ir_measures.DefaultPipeline.supports(measure):
+        raise InputError(f"{name!r} is a measure that ir-measures knows but can't compute here.")
     return measure

@@ -20,13 +20,13 @@ from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.plugin.probe import probe
 
 FORMAT_VERSION = 1
-_RUN_SUFFIXES = (".trec", ".run", ".tsv", ".txt")
+_RUN_SUFFIXES = (".trec", ".run")
 # Settings that OpenSearch makes up by itself, or that say nothing of what is found.
 _INCIDENTAL = frozenset({"creation_date", "provided_name", "uuid", "version", "replication"})
 
 
 def header_path(run: Path) -> Path:
-    """``runs/dense.run.json`` for ``runs/dense.trec`` or ``runs/dense.tsv.gz``."""
+    """``runs/dense.run.json`` for ``runs/dense.trec``, ``runs/dense.run`` or either with ``.gz``."""
     return run.with_name(f"{run_name(run)}.run.json")
 
 

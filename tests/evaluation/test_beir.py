@@ -27,6 +27,10 @@ def test_folder_keeps_judged_topics_and_counts_the_rest(tmp_path: Path) -> None:
     assert list(collection.topics.items()) == [("1", "bees"), ("3", "ants")]
     assert collection.qrels == {"1": {"The Bee": 2, "d2": 0}, "3": {"d1": 1}}
     assert (collection.unjudged, collection.unasked) == (1, 1)
+    files = {"topics": tmp_path / "set" / "queries.jsonl", "qrels": tmp_path / "set" / "qrels" / "test.tsv"}
+    assert collection.files == files
+    corpus = write(tmp_path / "set" / "corpus.jsonl", "")
+    assert read_collection(tmp_path / "set").files == {**files, "corpus": corpus}
 
 
 def test_gzipped_files_and_another_split(tmp_path: Path) -> None:

@@ -41,3 +41,11 @@ def test_reciprocal_rank_is_cut() -> None:
 def test_what_is_no_measure_is_said(name: str) -> None:
     with pytest.raises(InputError, match="is no measure"):
         parse_measure(name)
+
+
+def test_what_takes_a_package_that_is_not_here_is_said() -> None:
+    ir_measures = pytest.importorskip("ir_measures")
+    if ir_measures.DefaultPipeline.supports(ir_measures.RBP):
+        pytest.skip("ir-measures can compute RBP here")
+    with pytest.raises(InputError, match="'RBP' is a measure that ir-measures knows but can't compute here"):
+        parse_measure("RBP")
