@@ -6,19 +6,21 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import zipfile
 from pathlib import Path
 
 from rich.console import Console
 
 from opensearch_multivector.errors import NodeError
-from opensearch_multivector.plugin.node import repository
+from opensearch_multivector.plugin.node import process, repository
 from opensearch_multivector.plugin.node.distribution import Distribution, Module
 from opensearch_multivector.plugin.node.download import cached_path, digest, fetch_all
 from opensearch_multivector.plugin.node.places import Places, locked, make_folder
 from opensearch_multivector.plugin.probe import NATIVE
 
 MANIFEST = "manifest.json"
+_DAY = 86_400
 LAYOUT = 1  # raise it when `build` lays things out differently, so that older assemblies are not taken
 
 
@@ -47,11 +49,24 @@ def assembled(
             if home.exists():
                 home.rename(old)
             new.rename(home)
+            forget_others(home, f"opensearch-{distribution.version}-")
         except OSError as error:
             raise NodeError(f"could not assemble OpenSearch in {places.distributions}: {error}") from error
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         return home, received
+
+
+def forget_others(home: Path, prefix: str) -> None:
+    """Remove assemblies of the same version that no node runs on and that were made more than a day ago.
+
+    Every other build of the native plugin leads to one, and a node may just be starting on one of today's.
+    """
+    in_use = {argument for _, arguments in process.command_lines() for argument in arguments if prefix in argument}
+    for other in home.parent.glob(f"{prefix}*"):
+        old = time.time() - other.stat().st_mtime > _DAY
+        if other != home and old and not any(str(other) in argument for argument in in_use):
+            shutil.rmtree(other)
 
 
 def whole(home: Path) -> bool:

@@ -197,6 +197,26 @@ def test_the_native_plugin_is_laid_out_and_a_changed_one_leads_to_another_assemb
     assert len({*homes, again, without}) == 3
 
 
+def test_old_assemblies_that_no_node_runs_on_are_removed(
+    repository: Repository, distribution: Distribution, places: Places, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "native.zip"
+
+    def made(noise: bytes) -> Path:
+        plugin.write_bytes(plugin_zip(noise))
+        return assembled(distribution, places, QUIET, plugin)[0]
+
+    old, running, recent = made(b"old"), made(b"running"), made(b"recent")
+    two_days_ago = time.time() - 2 * 86_400
+    for home in (old, running):
+        os.utime(home, (two_days_ago, two_days_ago))
+    command = [sys.executable, "-c", "import time; time.sleep(60)", f"-Dopensearch.path.home={running}"]
+    with subprocess.Popen(command) as node:
+        new = made(b"new")
+        node.kill()
+    assert [home.exists() for home in (old, running, recent, new)] == [False, True, True, True]
+
+
 def test_a_cut_download_is_resumed_where_it_broke(
     repository: Repository, distribution: Distribution, places: Places
 ) -> None:
