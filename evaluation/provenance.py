@@ -17,9 +17,9 @@ from opensearch_multivector import __version__
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import FieldSpec
-from opensearch_multivector.plugin.probe import probe
 
 FORMAT_VERSION = 1
+_PLUGINS = {"filter_path": "nodes.*.name,nodes.*.plugins.name,nodes.*.plugins.version"}
 _RUN_SUFFIXES = (".trec", ".run")
 # Settings that OpenSearch makes up by itself, or that say nothing of what is found.
 _INCIDENTAL = frozenset({"creation_date", "provided_name", "uuid", "version", "replication"})
@@ -78,12 +78,19 @@ def read_header(run: Path) -> dict[str, Any] | None:
 
 def describe_index(client: OpenSearch, index: str, spec: FieldSpec) -> dict[str, Any]:
     """Cluster and index as a header names them. What the user may not ask is null. Raises ClusterError."""
-    found = probe(client)
+    info = _allowed(client.info) or {}
+    plugins = _allowed(lambda: client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS))
+    nodes = plugins["nodes"].values() if plugins else ()
+    versions = {(plugin["name"], plugin["version"]) for node in nodes for plugin in node.get("plugins", ())}
     settings = _allowed(lambda: client.indices.get_settings(index=index)) or {}
     stats = _allowed(lambda: client.indices.stats(index=index, metric="store,docs"))
     totals = stats["_all"]["primaries"] if stats else None
     return {
-        "engine": {"opensearch": found.version, "nodes": found.nodes, "plugins": found.plugins},
+        "engine": {
+            "opensearch": info.get("version", {}).get("number"),
+            "nodes": len(nodes) if plugins else None,
+            "plugins": [f"{name} {version}" for name, version in sorted(versions)] if plugins else None,
+        },
         "index": {
             "name": index,
             "documents": totals["docs"]["count"] if totals else None,

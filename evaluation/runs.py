@@ -126,7 +126,7 @@ def read_run(path: Path, run_format: str | None = None) -> dict[str, Ranking]:
     if run_format is not None:
         check_run_format(run_format)
     run: dict[str, dict[str, float]] = {}
-    ranks: set[tuple[str, float]] = set()
+    ranks: dict[str, set[float]] = {}
     for number, line in numbered_lines(path):
         columns = line.split()
         if run_format is None:
@@ -136,9 +136,10 @@ def read_run(path: Path, run_format: str | None = None) -> dict[str, Ranking]:
                 query_id, doc_id, score = _trec_line(columns)
             else:
                 query_id, doc_id, score = _msmarco_line(columns)
-                if (query_id, score) in ranks:
+                seen = ranks.setdefault(query_id, set())
+                if score in seen:
                     raise InputError(f"rank {columns[2]} appears a second time for topic {query_id!r}.")
-                ranks.add((query_id, score))
+                seen.add(score)
         except InputError as error:
             raise InputError(f"{path}:{number}: {error}") from None
         of_topic = run.setdefault(query_id, {})

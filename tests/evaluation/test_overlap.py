@@ -55,6 +55,8 @@ def test_pairs_of_runs() -> None:
     assert [each.same_order for each in found] == [1, 1, 0]
     assert found[1].rbo == pytest.approx(0.5)
     assert [each.overlap for each in overlaps(runs, 1)] == [0.5, 0.5, 0.0]
+    (turned,) = overlaps({name: runs[name] for name in "CA"}, 2)
+    assert (turned.topics, turned.overlap, turned.rbo) == (2, 0.5, found[1].rbo)
 
 
 @pytest.mark.parametrize(("depth", "persistence"), [(0, 0.9), (10, 0.0), (10, 1.0)])

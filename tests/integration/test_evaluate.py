@@ -18,8 +18,9 @@ from opensearch_multivector.errors import InputError
 from opensearch_multivector.evaluation.beir import read_collection
 from opensearch_multivector.evaluation.collection_index import index_corpus
 from opensearch_multivector.evaluation.evaluate import Configuration, evaluate
-from opensearch_multivector.evaluation.provenance import read_header
+from opensearch_multivector.evaluation.provenance import describe_index, read_header
 from opensearch_multivector.evaluation.runs import Ranking, read_run
+from opensearch_multivector.plugin.fields import EncoderRef, FieldSpec
 from opensearch_multivector.queries.searcher import Searcher
 
 ir_measures = pytest.importorskip("ir_measures")
@@ -167,6 +168,15 @@ def test_the_command(client: OpenSearch, folder: Path, encoder: Encoder, osmv: A
         assert expected in shown.stdout
 
 
+def test_what_the_cluster_refuses_to_tell_is_null(client: OpenSearch, index_name: str) -> None:
+    spec = FieldSpec("mv", 384, "int8", EncoderRef("ready", "0"))
+    described = describe_index(client, index_name, spec)  # there is no such index
+    assert described["engine"]["opensearch"].startswith("3.")
+    assert described["index"]["settings"] == {}
+    assert described["index"]["documents"] is described["index"]["store_bytes"] is None
+    assert described["index"]["field"] == spec.to_meta()
+
+
 def ids(run: dict[str, Ranking]) -> dict[str, list[str]]:
     return {query_id: [doc_id for doc_id, _ in ranking] for query_id, ranking in run.items()}
 
@@ -185,7 +195,8 @@ def check_header(run: Path, folder: Path, index: str, encoder: Encoder) -> None:
         what: hashlib.sha256((folder / name).read_bytes()).hexdigest() for what, name in files.items()
     }
     assert header["engine"]["opensearch"].startswith("3.")
-    assert "opensearch-knn" in header["engine"]["plugins"]
+    assert header["engine"]["nodes"] == 1
+    assert "opensearch-knn 3" in "; ".join(header["engine"]["plugins"])
     assert header["index"]["name"] == index
     assert header["index"]["documents"] == len(DOCUMENTS)
     assert header["index"]["store_bytes"] > 0
