@@ -89,7 +89,8 @@ def search(
         source=source.split(",") if source else True,
         routing=routing,
         min_score=min_score,
-        explain=explain or not json_,
+        # What is marked in a hit's text goes by the query's vectors; a query of terms alone has none.
+        explain=explain or not (json_ or (ready is not None and query_vectors is None)),
     )
     if json_:
         print(json.dumps(asdict(result), ensure_ascii=False))

@@ -126,5 +126,8 @@ def test_the_commands_take_them_too(
     code, shown, said = osmv("search", "--query-terms", "query.json", *search)
     assert code == 0, said
     assert {hit["doc_id"]: hit["score"] for hit in json.loads(shown)["hits"]} == pytest.approx(dots())
+    code, shown, said = osmv("search", "--query-terms", "query.json", *search[:-1])
+    assert code == 0, said
+    assert "passage" in shown
     code, _, said = osmv("search", "--query-terms", "bad.json", *search)
     assert (code, "bad.json: the weight of term 'bee'" in said) == (2, True)
