@@ -74,8 +74,8 @@ class Searcher:
 
         Options: ``first_stage`` (a name of `FIRST_STAGES`, with parameters after a colon: "codes:nprobe=8"; a fusion
         by RRF: "bm25+dense", or by weighted sum: "0.3*bm25+0.7*dense"), ``rerank`` (a name of `RERANKERS`, a chain of
-        them: "bit:keep=100>client", or None; "auto", by default, is `native` where every node has the native plugin and
-        it reads the index's codec, else `client`), ``size``, ``offset`` (paging, within the window), ``window_size``
+        them: "bit:keep=100>client", or None; "auto", by default, is `native` where every node has the native plugin,
+        else `client`), ``size``, ``offset`` (paging, within the window), ``window_size``
         (candidates that the first stage hands to the rerank), ``filter`` (an OpenSearch clause), ``source`` (True,
         False or field names), ``routing``, ``min_score`` (of the final score), ``explain`` (token matches in each hit),
         ``fusion`` (where several first stages are fused: "engine", in OpenSearch's own `hybrid` query, which also saves

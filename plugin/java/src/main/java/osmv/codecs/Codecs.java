@@ -5,6 +5,7 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import osmv.blob.Blob;
 import osmv.blob.BlobException;
+import osmv.kernels.Kernels;
 
 /**
  * One file per codec, one table here of those that need nothing but the blob; the residual ones come with a {@link Codebook}.
@@ -72,7 +73,7 @@ public final class Codecs {
         StoredCodec codec = of(blob);
         float[][] vectors = new float[blob.count][blob.dim];
         for (int j = 0; j < blob.count; j++) {
-            codec.unpack(osmv.kernels.Kernels.portable(), blob, j, 1, vectors[j]);
+            codec.unpack(Kernels.portable(), blob, j, 1, vectors[j]);
             codec.restore(vectors[j]);
             float scale = codec.scale(blob, j);
             float offset = codec.offset(blob, j);

@@ -1,5 +1,6 @@
 package osmv.maxsim;
 
+import java.util.Arrays;
 import osmv.blob.Blob;
 import osmv.blob.BlobException;
 import osmv.codecs.Codecs;
@@ -55,8 +56,8 @@ public final class DocumentScorer {
         StoredCodec codec = open(bytes, offset, length);
         float[][] rows = codec == Codecs.BIT ? maxsim.bits().rows() : maxsim.query.vectors();
         Alignment alignment = new Alignment(new int[rows.length], new float[rows.length], codec.name, blob.count);
-        java.util.Arrays.fill(alignment.tokens(), -1);
-        java.util.Arrays.fill(alignment.similarities(), Float.NEGATIVE_INFINITY);
+        Arrays.fill(alignment.tokens(), -1);
+        Arrays.fill(alignment.similarities(), Float.NEGATIVE_INFINITY);
         for (int j = 0; j < blob.count; j++) {
             codec.unpack(maxsim.kernel, blob, j, 1, tile);
             for (int i = 0; i < rows.length; i++) {
