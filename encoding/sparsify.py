@@ -66,6 +66,12 @@ def ready_terms(weights: Any) -> Terms:
     return {feature_name(term): float(weight) for term, weight in falling if weight >= _LEAST_WEIGHT}
 
 
+def whole_terms(terms: Terms, scale: float) -> Terms:
+    """The weights times ``scale``, rounded to whole numbers; those of 0 are left out."""
+    rounded = {name: round(weight * scale) for name, weight in terms.items()}
+    return {name: weight for name, weight in rounded.items() if weight}
+
+
 def document_terms(terms: TokenTerms, vocabulary: Sequence[str], max_terms: int | None = None) -> Terms:
     """What is stored of a document: per vocabulary term the largest weight over its tokens, D[v] = max_j d_j[v].
 
@@ -113,6 +119,25 @@ def fused_terms(query: TokenTerms, vocabulary: Sequence[str], weight: float = 0.
     upper, lower = upper_bound_terms(query, vocabulary), lower_bound_terms(query, vocabulary)
     fused = {name: weight * value + (1 - weight) * lower.get(name, 0.0) for name, value in upper.items()}
     return {name: value for name, value in fused.items() if value >= _LEAST_WEIGHT}
+
+
+def pyserini_terms(query: TokenTerms, vocabulary: Sequence[str], fusion_weight: float = 0.99) -> Terms:
+    """The whole numbers that Pyserini's ``SlimQueryEncoder`` makes of a query, its lower bound included.
+
+    With u[v] = sum_i q_i[v], they are round((``fusion_weight`` u[v] + (1 - ``fusion_weight``) l[v]) / 5 * 256). Its l
+    is not the paper's (`lower_bound_terms`): it holds one term for the whole query, the last that its loop over tokens
+    and their terms has seen, with the weight at that token.
+    """
+    kept = query.weights > 0
+    if not kept.any():
+        return {}
+    last, weight = int(query.ids[kept][-1]), float(query.weights[kept][-1])
+    fused = {
+        vocabulary[i]: fusion_weight * value + (1 - fusion_weight) * (weight if i == last else 0)
+        for i, value in upper_bound_weights(query).items()
+    }
+    rounded = {feature_name(term): round(value / 5 * 256) for term, value in fused.items()}
+    return {name: value for name, value in rounded.items() if value}
 
 
 def strongest(terms: TokenTerms, k: int | None) -> TokenTerms:

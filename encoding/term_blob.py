@@ -4,12 +4,12 @@ In the envelope of `codecs.blob`, under ids of its own, with n the number of tok
 number t of stored terms of all tokens. Payload, little-endian, without padding::
 
     t ids       u16, u32 where an id does not fit
-    t weights   f16: off by at most 2**-11 of the weight; or u8, codes of 1 to 255 of a scale for the document, the
-                heaviest weight / 255: off by at most half the scale, and lighter terms are dropped
+    t weights   f16: off by at most 2**-11 of the weight; or f32, exact; or u8, codes of 1 to 255 of a scale for the
+                document, the heaviest weight / 255: off by at most half the scale, and lighter terms are dropped
     1 scale     f32, with u8 only
     n counts    u8: terms of each token, at most 255
 
-That is 4 (f16) or 3 (u8) bytes a term.
+That is 4 (f16), 6 (f32) or 3 (u8) bytes a term.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from opensearch_multivector.encoding.encoders.base import FloatArray, TokenTerms
 from opensearch_multivector.encoding.sparsify import SparseQuery
 from opensearch_multivector.errors import BlobError, InputError
 
-WEIGHTS = ("f16", "u8")
+WEIGHTS = ("f16", "f32", "u8")
 MAX_TERMS = 255
 
 # Ids of codecs of token vectors count up from 1; these stay out of their way.
@@ -34,12 +34,12 @@ _FIRST_ID = 64
 # Scored at once: some arrays of 8 MB.
 _BLOCK_TERMS = 1 << 20
 _LEAST_F16 = np.float32(2.0**-24)
-_MOST_F16 = np.float32(65_504)
+_MOST = {"f16": 65_504.0, "f32": float(np.finfo(np.float32).max), "u8": 65_504.0}
 
 
 @dataclass(frozen=True, slots=True)
 class _Layout:
-    """One of the four forms."""
+    """One of the six forms."""
 
     ids: np.dtype[Any]
     weights: np.dtype[Any]
@@ -49,36 +49,47 @@ class _Layout:
         return terms * (self.ids.itemsize + self.weights.itemsize) + scale + tokens
 
 
+_NARROW, _WIDE = np.dtype("<u2"), np.dtype("<u4")
+_STORED: dict[str, np.dtype[Any]] = {"f16": np.dtype("<f2"), "f32": np.dtype("<f4"), "u8": np.dtype("u1")}
+# By weights, and whether an id needs four bytes.
+_IDS = {
+    ("f16", False): _FIRST_ID,
+    ("u8", False): _FIRST_ID + 1,
+    ("f16", True): _FIRST_ID + 2,
+    ("u8", True): _FIRST_ID + 3,
+    ("f32", False): _FIRST_ID + 4,
+    ("f32", True): _FIRST_ID + 5,
+}
 _LAYOUTS = {
-    _FIRST_ID + 2 * wide + small: _Layout(np.dtype("<u4" if wide else "<u2"), np.dtype("u1" if small else "<f2"))
-    for wide in (False, True)
-    for small in (False, True)
+    codec_id: _Layout(_WIDE if wide else _NARROW, _STORED[weights]) for (weights, wide), codec_id in _IDS.items()
 }
 
 
 def encode_terms(terms: TokenTerms, weights: str = "f16") -> bytes:
-    """The bytes of a document's token terms. ``weights``: "f16" or "u8".
+    """The bytes of a document's token terms. ``weights``: one of `WEIGHTS`.
 
     Raises InputError on another name, and on what the form can't hold: more than 255 terms a token, a weight that is
-    not finite or above 65,504.
+    not finite or, but for f32, above 65,504.
     """
     if weights not in WEIGHTS:
-        raise InputError(f"weights of token terms are stored as {' or '.join(WEIGHTS)}, not {weights!r}")
+        raise InputError(f"weights of token terms are stored as {', '.join(WEIGHTS)}, not {weights!r}")
     values = np.asarray(terms.weights, np.float32)
-    if not np.isfinite(values).all() or (values > _MOST_F16).any():
-        raise InputError("a token's term has a weight that is not finite or above 65,504")
+    if not np.isfinite(values).all() or (values > _MOST[weights]).any():
+        raise InputError(f"a token's term has a weight that is not finite or above {_MOST[weights]:,.5g}")
     scale = np.float32(0)
     if weights == "u8":
         scale = np.float32(max(values.max(initial=0), 0) / 255)
         stored: NDArray[Any] = np.rint(values / scale if scale > 0 else np.zeros_like(values)).clip(0).astype(np.uint8)
-    else:
+    elif weights == "f16":
         stored = np.where(values >= _LEAST_F16, values, 0).astype("<f2")
+    else:
+        stored = values.astype("<f4")
     kept = stored > 0
     lengths = kept.sum(axis=1)
     if lengths.max(initial=0) > MAX_TERMS:
         raise InputError(f"a token has {lengths.max()} terms, {MAX_TERMS} can be stored: keep fewer of them")
     ids = terms.ids[kept]
-    codec_id = _FIRST_ID + 2 * bool(ids.max(initial=0) > np.iinfo(np.uint16).max) + (weights == "u8")
+    codec_id = _IDS[weights, bool(ids.max(initial=0) > np.iinfo(np.uint16).max)]
     layout = _LAYOUTS[codec_id]
     parts = [ids.astype(layout.ids), stored[kept], lengths.astype(np.uint8)]
     if weights == "u8":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TokenTerms(SubField):
-    """``per_token``: the heaviest terms that a token keeps; 0: up to 255. ``weights``: "f16" or "u8"."""
+    """``per_token``: the heaviest terms that a token keeps; 0: up to 255. ``weights``: "f16", "f32" or "u8"."""
 
     name: ClassVar[str] = "token_terms"
     needs_terms: ClassVar[bool] = True
@@ -28,7 +28,7 @@ class TokenTerms(SubField):
         if not 0 <= self.per_token <= MAX_TERMS:
             raise InputError(f"per_token of sub-field 'token_terms' is 0 to {MAX_TERMS}, not {self.per_token}")
         if self.weights not in WEIGHTS:
-            raise InputError(f"weights of sub-field 'token_terms' are {' or '.join(WEIGHTS)}, not {self.weights!r}")
+            raise InputError(f"weights of sub-field 'token_terms' are {', '.join(WEIGHTS)}, not {self.weights!r}")
 
     def mapping(self, spec: FieldSpec) -> dict[str, Any]:
         """See `SubField`."""

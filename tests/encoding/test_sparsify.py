@@ -13,9 +13,11 @@ from opensearch_multivector.encoding.sparsify import (
     feature_name,
     fused_terms,
     lower_bound_terms,
+    pyserini_terms,
     slim_score,
     term_of,
     upper_bound_terms,
+    whole_terms,
 )
 
 VOCABULARY = ["sea", "otter", ".", "\u2024", "\u2025", "", "a.b", "likes", "cat", "dog"]
@@ -108,6 +110,33 @@ def test_fused_terms_weigh_both_bounds(query: TokenTerms, weight: float) -> None
     expected = {term: weight * upper[term] + (1 - weight) * lower.get(term, 0.0) for term in upper}
     fused = fused_terms(query, VOCABULARY, weight)
     assert fused == pytest.approx({term: w for term, w in expected.items() if w >= np.finfo(np.float32).tiny})
+
+
+@settings(deadline=None)
+@given(token_terms(), st.sampled_from([0.99, 0.5, 0.0]))
+def test_pyserinis_weights_add_one_term_the_last_that_was_seen(query: TokenTerms, weight: float) -> None:
+    upper: dict[str, float] = {}
+    seen = None
+    for token in as_dicts(query):
+        for i, w in token.items():
+            upper[VOCABULARY[i]] = upper.get(VOCABULARY[i], 0.0) + w
+            seen = VOCABULARY[i], w
+    expected: dict[str, int] = {}
+    for term, w in upper.items():
+        lower = seen[1] if seen and seen[0] == term else 0.0
+        expected[feature_name(term)] = round((weight * w + (1 - weight) * lower) / 5 * 256)
+    assert pyserini_terms(query, VOCABULARY, weight) == {term: w for term, w in expected.items() if w}
+
+
+def test_pyserinis_lower_bound_is_not_the_papers() -> None:
+    query = TokenTerms(np.array([[0, 1], [2, 3]], np.int32), np.array([[9, 1], [7, 5]], np.float32))
+    with_lower_bound_alone = pyserini_terms(query, VOCABULARY, fusion_weight=0)
+    assert with_lower_bound_alone == {"\u2025" + "1": 256}
+    assert lower_bound_terms(query, VOCABULARY) == {"sea": 9.0, "\u2024": 7.0}
+
+
+def test_scaled_weights_are_whole_and_above_zero() -> None:
+    assert whole_terms({"sea": 2.0, "otter": 0.51, "cat": 0.005}, 51.2) == {"sea": 102, "otter": 26}
 
 
 @settings(deadline=None)

@@ -51,8 +51,15 @@ def test_half_precision_comes_back_within_its_error(terms: TokenTerms) -> None:
 
 @settings(deadline=None)
 @given(st.one_of(token_terms(), token_terms(ids=200_000)))
+def test_single_precision_comes_back_exactly(terms: TokenTerms) -> None:
+    assert stored_by_token(encode_terms(terms, "f32")) == by_token(terms)
+
+
+@settings(deadline=None)
+@given(st.one_of(token_terms(), token_terms(ids=200_000)))
 def test_bytes_come_back_within_half_a_step(terms: TokenTerms) -> None:
-    half = float(terms.weights.max(initial=0)) / 255 / 2 * (1 + 1e-5)
+    heaviest = float(terms.weights.max(initial=0))
+    half = heaviest / 510 + heaviest * 2**-22  # and what float32 makes of it
     for there, back in zip(by_token(terms), stored_by_token(encode_terms(terms, "u8")), strict=True):
         assert {i for i, w in there.items() if w > half} <= back.keys() <= there.keys()
         for i, w in back.items():
@@ -65,6 +72,7 @@ def test_sizes_are_what_the_module_says() -> None:
     assert len(encode_terms(terms)) == 20 + 60 * 4 + 3
     assert len(encode_terms(terms, "u8")) == 20 + 60 * 3 + 4 + 3
     assert len(encode_terms(wide)) == 20 + 60 * 6 + 3
+    assert len(encode_terms(terms, "f32")) == 20 + 60 * 6 + 3
 
 
 @settings(deadline=None)
@@ -102,5 +110,6 @@ def test_what_can_not_be_stored_is_refused() -> None:
     for weight in (np.nan, np.inf, 70_000):
         with pytest.raises(InputError, match="not finite or above"):
             encode_terms(TokenTerms(np.zeros((1, 1), np.int32), np.full((1, 1), weight, np.float32)))
-    with pytest.raises(InputError, match="f16 or u8, not 'f8'"):
+    assert encode_terms(TokenTerms(np.zeros((1, 1), np.int32), np.full((1, 1), 70_000, np.float32)), "f32")
+    with pytest.raises(InputError, match="f16, f32, u8, not 'f8'"):
         encode_terms(many, "f8")

@@ -186,6 +186,21 @@ def test_budgets_are_kept_by_token_and_by_document(client: OpenSearch, index_nam
         assert score == pytest.approx(exact[list(TEXTS).index(doc_id)], abs=3 * 2 * 3 * 3 / 510 + 1e-6)
 
 
+def test_scaled_weights_are_exact_whole_numbers_and_single_precision_reranks(
+    client: OpenSearch, index_name: str
+) -> None:
+    searcher = fill(client, index_name, Slim(scale=51.2, keep=True), StoredTokenTerms(weights="f32"))
+    ids, weights, counts = stored(0, 0)
+    whole = NaiveSlim(ids, weights, counts, lambda values: np.rint(values.astype(np.float64) * 51.2))
+    upper = expected(whole.upper(query_tokens(QUERIES[0])))
+    assert found(searcher, QUERIES[0], "slim") == pytest.approx(upper, rel=1e-6)
+    exact = expected(NaiveSlim(ids, weights, counts).exact(query_tokens(QUERIES[0])))
+    assert found(searcher, QUERIES[0], "slim", "slim") == pytest.approx(exact, rel=2**-23)
+    kept = client.get(index=index_name, id="d0")["_source"]["mv.slim"]
+    assert kept
+    assert all(isinstance(weight, int) for weight in kept.values())
+
+
 def test_a_document_without_token_terms_is_left_out_and_named(client: OpenSearch, index_name: str) -> None:
     searcher = fill(client, index_name, Slim(), StoredTokenTerms())
     best = next(iter(found(searcher, QUERIES[0], "slim", "slim")))
@@ -200,6 +215,9 @@ def test_a_document_without_token_terms_is_left_out_and_named(client: OpenSearch
 
 
 def test_what_does_not_go_together_is_refused(client: OpenSearch, index_name: str, searcher: Searcher) -> None:
+    for scale in (-1.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="scale of sub-field 'slim'"):
+            Slim(scale=scale)
     with pytest.raises(InputError, match="no index have both k-NN fields"):
         fill(client, index_name, Dense(), Seismic())  # type: ignore[arg-type]
     for sub_field in (Slim(), Seismic(), StoredTokenTerms()):
