@@ -5,5 +5,16 @@ from opensearch_multivector.indexing.records import Layout
 from opensearch_multivector.indexing.run import Limits, Progress
 from opensearch_multivector.indexing.training_queries import read_queries
 from opensearch_multivector.indexing.writer import IndexSummary, index_documents
+from opensearch_multivector.plugin.mapping import Bm25Parameters
 
-__all__ = ["Choices", "IndexSummary", "Layout", "Limits", "Progress", "choose", "index_documents", "read_queries"]
+__all__ = [
+    "Bm25Parameters",
+    "Choices",
+    "IndexSummary",
+    "Layout",
+    "Limits",
+    "Progress",
+    "choose",
+    "index_documents",
+    "read_queries",
+]

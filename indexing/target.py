@@ -9,8 +9,14 @@ from opensearchpy import OpenSearch
 from opensearch_multivector import expressions
 from opensearch_multivector.errors import MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import EncoderRef, FieldSpec
-from opensearch_multivector.plugin.mapping import index_body, index_exists, read_spec
+from opensearch_multivector.plugin.fields import TEXT, EncoderRef, FieldSpec
+from opensearch_multivector.plugin.mapping import (
+    DEFAULT_ANALYZER,
+    Bm25Parameters,
+    index_body,
+    index_exists,
+    read_spec,
+)
 from opensearch_multivector.plugin.sub_fields import SubField
 
 
@@ -30,11 +36,47 @@ def existing_spec(client: OpenSearch, index: str, field: str) -> FieldSpec | Non
 
 
 def make_index(
-    client: OpenSearch, index: str, spec: FieldSpec, *, shards: int, replicas: int, analyzer: str = "english"
+    client: OpenSearch,
+    index: str,
+    spec: FieldSpec,
+    *,
+    shards: int,
+    replicas: int,
+    bm25: Bm25Parameters | None,
+    analyzer: str | None,
 ) -> None:
-    """Create the index with the field."""
+    """Create the index with the field. Raises ClusterError also where OpenSearch has no such analyzer."""
+    body = index_body(spec, shards=shards, replicas=replicas, analyzer=analyzer or DEFAULT_ANALYZER, bm25=bm25)
     with cluster_errors():
-        client.indices.create(index=index, body=index_body(spec, shards=shards, replicas=replicas, analyzer=analyzer))
+        client.indices.create(index=index, body=body)
+
+
+def check_text(
+    client: OpenSearch, index: str, spec: FieldSpec, bm25: Bm25Parameters | None, analyzer: str | None
+) -> None:
+    """Raise MismatchError where the index that is there scores texts otherwise; None: whatever it has."""
+    if bm25 is None and analyzer is None:
+        return
+    text = spec.sub(TEXT)
+    with cluster_errors():
+        settings = client.indices.get_settings(index=index, name="index.similarity.default.*")
+        mappings = client.indices.get_field_mapping(fields=text, index=index)
+    differences = []
+    for name, body in mappings.items():
+        # An index that leaves them at their defaults is not in the answer.
+        there = settings[name]["settings"]["index"]["similarity"]["default"] if name in settings else {}
+        kind = there.get("type", "BM25")
+        has = Bm25Parameters(**{key: float(there[key]) for key in ("k1", "b") if key in there})
+        if bm25 is not None and (kind, has) != ("BM25", bm25):
+            differences.append(f"{kind} of k1 {has.k1} and b {has.b}")
+        has_analyzer = body["mappings"][text]["mapping"][TEXT].get("analyzer")
+        if analyzer is not None and has_analyzer != analyzer:
+            differences.append(f"analyzer {has_analyzer!r}")
+    if differences:
+        raise MismatchError(
+            f"index {index!r} was made with {' and '.join(dict.fromkeys(differences))}: leave BM25's parameters and "
+            "the analyzer away, or give another --index"
+        )
 
 
 def index_uuid(client: OpenSearch, index: str) -> str:

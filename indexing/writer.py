@@ -31,6 +31,7 @@ from opensearch_multivector.indexing.training import Stopped, trained
 from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, READY_VECTORS, EncoderRef, FieldSpec
+from opensearch_multivector.plugin.mapping import Bm25Parameters
 from opensearch_multivector.plugin.sub_fields import SubField
 
 _LOOK_AT = 64
@@ -77,11 +78,14 @@ def index_documents(
     field: str = DEFAULT_FIELD,
     layout: Layout | None = None,
     vectors: Path | None = None,
+    no_vectors: bool = False,
     shards: int = 1,
     replicas: int = 0,
     sub_fields: Sequence[SubField] | None = None,
     reduce: str = "",
     training_queries: Sequence[str] = (),
+    bm25: Bm25Parameters | None = None,
+    analyzer: str | None = None,
     dead_letters: Path | None = None,
     restart: bool = False,
     limits: Limits | None = None,
@@ -98,8 +102,10 @@ def index_documents(
     ``documents``: a BEIR folder, a JSONL (plain or gzip), Parquet, `.npz` or `.npy` file, ``"-"`` for JSON lines on
     standard input, or mappings. ``encoder`` None: they bring token vectors, in the layout's ``vectors_field`` or in the
     file ``vectors``. Terms likewise come from ``term_encoder`` or in the layout's ``terms_field``, and a pooled vector
-    of any other model in ``pooled_field``, for ``Dense(dim=...)``. The index is made
-    where it is absent (``shards``, ``replicas``). Bad documents are left out and written to ``dead_letters`` (default
+    of any other model in ``pooled_field``, for ``Dense(dim=...)``.
+
+    The index is made where it is absent (``shards``, ``replicas``; ``bm25`` and ``analyzer`` of its texts, None:
+    OpenSearch's own parameters, `english`). Bad documents are left out and written to ``dead_letters`` (default
     `INDEX.DOCS.dead.jsonl`, anew with each run). ``message`` gets sentences for people; ``stop``, once set, ends the
     run early and in order.
 
@@ -137,6 +143,7 @@ def index_documents(
     if found:
         spec = load_state(client, replace(spec, artifacts=found.artifacts))
         target.check_match(index, spec, found)
+        target.check_text(client, index, spec, bm25, analyzer)
     else:
         try:
             spec, entries = trained(
@@ -144,7 +151,7 @@ def index_documents(
             )
         except Stopped:
             return IndexSummary(index, reader.name, 0, 0, 0, 0, 0, 0, 0.0, 0.0, 0, None, interrupted=True)
-        target.make_index(client, index, spec, shards=shards, replicas=replicas)
+        target.make_index(client, index, spec, shards=shards, replicas=replicas, bm25=bm25, analyzer=analyzer)
 
     store = CheckpointStore(client, index, target.index_uuid(client, index), reader.name)
     letters = str((dead_letters or _dead_letters_of(index, documents)).resolve())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch
@@ -13,19 +15,36 @@ from opensearch_multivector.plugin.fields import META_KEY, TEXT, VECTORS, FieldS
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
 
+DEFAULT_ANALYZER = "english"
+
+
+@dataclass(frozen=True, slots=True)
+class Bm25Parameters:
+    """``k1`` and ``b`` of BM25, by default OpenSearch's own. Raises InputError on impossible ones."""
+
+    k1: float = 1.2
+    b: float = 0.75
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.k1 < inf:
+            raise InputError(f"k1 of BM25 is a number from 0 on, not {self.k1}")
+        if not 0 <= self.b <= 1:
+            raise InputError(f"b of BM25 is a number from 0 to 1, not {self.b}")
+
 
 def index_body(
     spec: FieldSpec,
     *,
     shards: int = 1,
     replicas: int = 0,
-    analyzer: str = "english",
+    analyzer: str = DEFAULT_ANALYZER,
+    bm25: Bm25Parameters | None = None,
     extra_settings: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Settings and mappings of a new index with one multi-vector field.
 
-    The sub-fields that only the engine reads are kept out of `_source`, so hits and the store stay small. Raises
-    InputError where the engine can't hold a sub-field.
+    The sub-fields that only the engine reads are kept out of `_source`, so hits and the store stay small. ``bm25``
+    None: OpenSearch's own. Raises InputError where the engine can't hold a sub-field.
     """
     text = spec.sub(TEXT)
     properties: dict[str, Any] = {
@@ -35,6 +54,8 @@ def index_body(
     excludes = [spec.sub(VECTORS)]
     excludes += [spec.sub(sub_field.name) for sub_field in spec.sub_fields if not sub_field.in_source]
     settings = {name: value for sub_field in spec.sub_fields for name, value in sub_field.settings().items()}
+    if bm25 is not None:
+        settings["similarity"] = {"default": {"type": "BM25", "k1": bm25.k1, "b": bm25.b}}
     if {"knn", "sparse"} <= settings.keys():
         raise InputError(
             "OpenSearch lets no index have both k-NN fields (dense, ...) and a sparse_vector (seismic): leave one out, "

@@ -11,7 +11,7 @@ from typing import Any
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.indexing.readers.base import Entry, Reader, VectorStore
-from opensearch_multivector.indexing.readers.beir import beir_reader, is_beir
+from opensearch_multivector.indexing.readers.beir import beir_corpus, beir_reader, is_beir
 from opensearch_multivector.indexing.readers.folder import FolderReader
 from opensearch_multivector.indexing.readers.json_values import JsonValuesReader, is_one_a_line
 from opensearch_multivector.indexing.readers.jsonl import JsonlReader
@@ -22,7 +22,7 @@ from opensearch_multivector.indexing.readers.parquet import ParquetReader
 from opensearch_multivector.indexing.readers.vector_file import VectorFileReader
 from opensearch_multivector.indexing.records import Layout, RejectedError
 
-__all__ = ["STDIN", "Documents", "Entry", "Reader", "VectorStore", "brings_vectors", "open_reader"]
+__all__ = ["STDIN", "Documents", "Entry", "Reader", "VectorStore", "brings_vectors", "files_of", "open_reader"]
 
 Documents = str | Path | Iterable[Mapping[str, Any]]
 STDIN = "-"
@@ -54,7 +54,7 @@ def open_reader(documents: Documents, layout: Layout, vectors: Path | None = Non
     if not path.exists():
         raise InputError(f"{path} does not exist; documents can be {_FORMATS}")
     if path.is_dir():
-        files = [] if is_beir(path) else sorted(file for file in path.rglob("*") if _is_json(file))
+        files = [] if is_beir(path) else _json_files(path)
         if not files:
             return beir_reader(path, layout, store)
         if store:
@@ -92,6 +92,21 @@ def brings_vectors(documents: Documents, layout: Layout) -> bool:
             reader.parse(entry)
             return True
     return False
+
+
+def files_of(documents: Path) -> list[Path]:
+    """The files that documents at a path are read from, in order. Raises InputError where there are none."""
+    if not documents.exists():
+        raise InputError(f"{documents} does not exist; documents can be {_FORMATS}")
+    if documents.is_dir():
+        files = [] if is_beir(documents) else _json_files(documents)
+        return files or [beir_corpus(documents)]
+    beside = [documents.with_suffix(suffix) for suffix in NpyVectors.beside] if documents.suffix == ".npy" else []
+    return [documents, *(path for path in beside if path.exists())]
+
+
+def _json_files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if _is_json(file))
 
 
 def _is_json(path: Path) -> bool:

@@ -19,9 +19,15 @@ def is_beir(folder: Path) -> bool:
     return any((folder / name).exists() for name in (*_NAMES, *_BESIDE))
 
 
-def beir_reader(folder: Path, layout: Layout, store: VectorStore | None = None) -> JsonlReader:
-    """The reader of a BEIR folder's corpus. Raises InputError where there is none."""
+def beir_corpus(folder: Path) -> Path:
+    """The file of a BEIR folder's documents. Raises InputError where there is none."""
     path = next((folder / name for name in _NAMES if (folder / name).is_file()), None)
     if path is None:
         raise InputError(f"{folder} is no BEIR folder: it has neither {' nor '.join(_NAMES)}, nor other JSON files")
+    return path
+
+
+def beir_reader(folder: Path, layout: Layout, store: VectorStore | None = None) -> JsonlReader:
+    """The reader of a BEIR folder's corpus. Raises InputError where there is none."""
+    path = beir_corpus(folder)
     return JsonlReader(path, replace(layout, id_field=layout.id_field or "_id"), store)

@@ -17,7 +17,9 @@ from opensearch_multivector.indexing.records import RejectedError, token_vectors
 
 
 class NpyVectors:
-    """See `VectorStore`. The file is mapped into memory, not read."""
+    """See `VectorStore`. The file is mapped into memory, not read. ``beside``: how the files beside it end."""
+
+    beside = (".doclens.npy", ".ids.txt")
 
     def __init__(self, path: Path) -> None:
         self._path = path
