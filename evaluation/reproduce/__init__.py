@@ -1,0 +1,1 @@
+"""`osmv reproduce`: figures that papers print, measured again, and what came of it."""
