@@ -67,14 +67,16 @@ def check_index(client: OpenSearch, index: str) -> list[Check]:
     checks = []
     for state in states:
         spec, title = state.spec, f"{index}: {state.spec.field}"
-        found = f"{state.documents:,} documents, {state.without_vectors:,} without vectors; {spec.dim} x {spec.codec}"
+        vectors = f"{state.without_vectors:,} without vectors; {spec.dim} x {spec.codec}"
+        found = f"{state.documents:,} documents, {vectors if spec.vectors else 'made without vectors'}"
         remedy = "index those documents again" if state.without_vectors else ""
-        checks.append(Check(title, "warning" if state.without_vectors else "ok", found, "the rerank", remedy))
+        enables = "the rerank" if spec.vectors else "first stages"
+        checks.append(Check(title, "warning" if state.without_vectors else "ok", found, enables, remedy))
         stored = ", ".join(map(text, spec.sub_fields)) or "none"
         reduced = f"; reduced by {spec.reduce}" if spec.reduce else ""
         checks.append(Check(f"{title} sub-fields", "ok", f"{stored}{reduced}", "the first stages that search them"))
         checks += [_artifact(client, title, kind, artifact_id) for kind, artifact_id in spec.artifacts.items()]
-        if spec.vectors.name != READY_VECTORS:
+        if spec.vectors and spec.vectors.name != READY_VECTORS:
             checks.append(_encoder(f"{title} encoder", "text queries", spec.vectors, load_encoder))
         if spec.terms is not None:
             checks.append(_encoder(f"{title} terms", "the first stage slim", spec.terms, load_term_encoder))

@@ -27,6 +27,8 @@ Examples:  osmv index scifact/ --index papers
 
            osmv index unicoil/ --index passages --terms-field vector --text-field contents
 
+           osmv index passages/ --index bm25 --text-field contents --no-vectors --bm25-k1 0.9 --bm25-b 0.4
+
            osmv index scifact/ --index small --reduce pool:factor=2 --sub-field dense --sub-field codes
 
 A run that was interrupted goes on where it stood when the same command is given again. Bad documents are left out and
@@ -77,6 +79,14 @@ def index(
         str | None,
         typer.Option(help="Field of a ready pooled vector, of any model or API, for --sub-field dense:dim=DIMENSION."),
     ] = None,
+    no_vectors: Annotated[
+        bool, typer.Option("--no-vectors", help="No token vectors: for BM25, ready terms and pooled vectors alone.")
+    ] = False,
+    bm25_k1: Annotated[float | None, typer.Option(help="k1 of BM25 in a new index; default OpenSearch's, 1.2.")] = None,
+    bm25_b: Annotated[float | None, typer.Option(help="b of BM25 in a new index; default OpenSearch's, 0.75.")] = None,
+    analyzer: Annotated[
+        str | None, typer.Option(help="OpenSearch's analyzer of a new index's texts; default english.")
+    ] = None,
     shards: Annotated[int, typer.Option(min=1, help="Primary shards of a new index.")] = 1,
     replicas: Annotated[int, typer.Option(min=0, help="Replicas of a new index.")] = 0,
     sub_field: Annotated[
@@ -102,7 +112,7 @@ def index(
 ) -> None:
     """Encode documents and index them; resumable, also after kill -9."""
     from opensearch_multivector.cli.bars import Bars
-    from opensearch_multivector.indexing import Layout, Limits, choose, index_documents, read_queries
+    from opensearch_multivector.indexing import Bm25Parameters, Layout, Limits, choose, index_documents, read_queries
 
     client = cluster.connect()
     layout = Layout(
@@ -126,6 +136,7 @@ def index(
         text_field=text_field,
         layout=layout,
         vectors=vectors,
+        no_vectors=no_vectors,
         message=_say,
     )
     with _stop_on_interrupt() as stop, Bars(index) as bars:
@@ -139,6 +150,9 @@ def index(
             field=field,
             layout=chosen.layout,
             vectors=vectors,
+            no_vectors=chosen.no_vectors,
+            bm25=Bm25Parameters.given(bm25_k1, bm25_b),
+            analyzer=analyzer,
             shards=shards,
             replicas=replicas,
             sub_fields=chosen.sub_fields,
@@ -170,7 +184,8 @@ def _print_summary(summary: IndexSummary) -> None:
     print(
         f"{summary.seconds:.1f} s, {summary.docs_per_second:,.1f} documents/s, {summary.bytes_sent / 1e6:,.1f} MB sent"
     )
-    print(f"{per_document:,.0f} bytes of token vectors a document")
+    if summary.vector_bytes:
+        print(f"{per_document:,.0f} bytes of token vectors a document")
     for rejection in summary.rejections[:_REJECTIONS_SHOWN]:
         print(f"rejected: {rejection}")
     if summary.dead_letters:

@@ -89,8 +89,8 @@ def search(
         source=source.split(",") if source else True,
         routing=routing,
         min_score=min_score,
-        # What is marked in a hit's text goes by the query's vectors; a query of terms alone has none.
-        explain=explain or not (json_ or (ready is not None and query_vectors is None)),
+        # What is marked in a hit's text goes by vectors; a query of terms alone, or an index of terms, has none.
+        explain=explain or not (json_ or (ready and query_vectors is None) or searcher.spec.vectors is None),
     )
     if json_:
         print(json.dumps(asdict(result), ensure_ascii=False))

@@ -31,6 +31,7 @@ class Choices:
     sub_fields: tuple[SubField, ...]
     reduce: str
     layout: Layout
+    no_vectors: bool
 
 
 def choose(
@@ -47,11 +48,13 @@ def choose(
     text_field: str | None = None,
     layout: Layout,
     vectors: Path | None = None,
+    no_vectors: bool = False,
     message: Callable[[str], None] = lambda _: None,
 ) -> Choices:
     """Fill in what is None and load the encoders.
 
-    ``encoder`` ``"none"``: the documents bring token vectors, which is also noticed where a file shows it.
+    ``encoder`` ``"none"``: the documents bring token vectors, which is also noticed where a file shows it, unless there
+    are to be none (``no_vectors``).
     ``terms`` ``"none"``: no SLIM terms; so too where the layout names a field with ready ones. ``sub_fields``:
     expressions, such as ``"fde:k_sim=5"``.
     Raises InputError, MismatchError and MissingDependencyError.
@@ -61,7 +64,14 @@ def choose(
     found = existing_spec(client, index, layout.field)
     title, text = found.text_fields if found and len(found.text_fields) == 2 else layout.text_fields
     layout = replace(layout, title_field=title_field or title, text_field=text_field or text)
-    if encoder is None and found:
+    given = {"--encoder": encoder, "--codec": codec, "--reduce": reduce, "--vectors": vectors}
+    if found and found.vectors is None and not any(given.values()):
+        no_vectors = True
+    if no_vectors:
+        if about := ", ".join(option for option, value in given.items() if value):
+            raise InputError(f"an index without token vectors (--no-vectors) has no use for {about}")
+        encoder = NONE
+    if encoder is None and found and found.vectors:
         encoder = NONE if found.vectors.name == READY_VECTORS else found.vectors.name
     if encoder is None and (vectors or brings_vectors(documents, layout)):
         encoder = NONE
@@ -77,9 +87,11 @@ def choose(
         raise InputError(f"documents of index {index!r} bring their terms: name their field with --terms-field")
     if terms is None and wanted is not None and not any(sub_field.needs_terms for sub_field in wanted):
         terms = NONE
-    term_encoder = _term_encoder(terms, ready=encoder == NONE, message=message)
+    of_texts = encoder != NONE or (no_vectors and any(sub_field.needs_terms for sub_field in wanted or ()))
+    term_encoder = _term_encoder(terms, of_texts=of_texts, message=message)
     if wanted is None:
-        wanted = found.sub_fields if found else default_sub_fields(bool(term_encoder or layout.terms_field))
+        with_terms = bool(term_encoder or layout.terms_field)
+        wanted = found.sub_fields if found else default_sub_fields(with_terms, no_vectors)
     return Choices(
         encoder=None if encoder == NONE else load_encoder(encoder),
         term_encoder=term_encoder,
@@ -87,12 +99,24 @@ def choose(
         sub_fields=wanted,
         reduce=reduce if reduce is not None else found.reduce if found else "",
         layout=layout,
+        no_vectors=no_vectors,
     )
 
 
-def default_sub_fields(terms: bool) -> tuple[SubField, ...]:
-    """A pooled vector, and documents' terms where there are any."""
-    return (Dense(), Slim()) if terms else (Dense(),)
+def default_sub_fields(terms: bool, no_vectors: bool = False) -> tuple[SubField, ...]:
+    """The encoder's pooled vector, and documents' terms where there are any."""
+    pooled: tuple[SubField, ...] = () if no_vectors else (Dense(),)
+    return (*pooled, Slim()) if terms else pooled
+
+
+def check_no_vectors(sub_fields: Sequence[SubField]) -> None:
+    """Raise InputError where sub-fields are made of token vectors, which an index is to have none of."""
+    for sub_field in sub_fields:
+        if sub_field.needs_vectors:
+            raise InputError(
+                f"sub-field {sub_field.name!r} is made by the token vectors' encoder, and there is none without token "
+                "vectors (--no-vectors): leave it away; pooled vectors of documents go into dense:dim=DIMENSION"
+            )
 
 
 def check_terms(sub_fields: Sequence[SubField], term_encoder: TermEncoder | None, layout: Layout) -> None:
@@ -122,8 +146,8 @@ def check_pooled(sub_fields: Sequence[SubField], layout: Layout) -> None:
         )
 
 
-def _term_encoder(name: str | None, *, ready: bool, message: Callable[[str], None]) -> TermEncoder | None:
-    if name == NONE or (name is None and ready):
+def _term_encoder(name: str | None, *, of_texts: bool, message: Callable[[str], None]) -> TermEncoder | None:
+    if name == NONE or (name is None and not of_texts):
         return None
     if name is not None:
         return load_term_encoder(name)

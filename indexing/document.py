@@ -18,6 +18,9 @@ from opensearch_multivector.indexing.sub_fields import VALUES, Material
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
 from opensearch_multivector.plugin.sub_fields import Dense
 
+# Of a field without token vectors.
+_NOTHING = Encoded(np.empty((0, 0), np.float32), np.empty(0, np.float32))
+
 
 @dataclass(frozen=True, slots=True)
 class Made:
@@ -31,7 +34,8 @@ class Made:
 class DocumentMaker:
     """Makes documents of records, by batches, for one multi-vector field.
 
-    Without an encoder the records' own token vectors are taken as they are. ``spec`` must have its artifacts loaded.
+    Without an encoder the records' own token vectors are taken as they are, if the field has any. ``spec`` must have
+    its artifacts loaded.
     """
 
     def __init__(self, spec: FieldSpec, encoder: Encoder | None, term_encoder: TermEncoder | None) -> None:
@@ -43,7 +47,7 @@ class DocumentMaker:
     def make(self, records: Sequence[Record]) -> Iterator[Made | RejectedError]:
         """The document of each record, in order, or the reason why there is none. Texts are encoded as one batch."""
         texts = [record.text for record in records]
-        encoded = self._encoder.encode(texts, "document") if self._encoder else [_ready(record) for record in records]
+        encoded = self._encoded(records, texts)
         tokens: Sequence[TokenTerms | None] = [None] * len(records)
         if self._term_encoder:
             tokens = self._term_encoder.encode_terms(texts, "document")
@@ -61,6 +65,11 @@ class DocumentMaker:
             except RejectedError as rejected:
                 outcomes[i] = rejected
         return (outcomes[i] for i in range(len(records)))
+
+    def _encoded(self, records: Sequence[Record], texts: Sequence[str]) -> Sequence[Encoded]:
+        if self._spec.vectors is None:
+            return [_NOTHING] * len(records)
+        return self._encoder.encode(texts, "document") if self._encoder else [_ready(record) for record in records]
 
     def _material(self, record: Record, encoded: Encoded, tokens: TokenTerms | None) -> Material:
         spec = self._spec
@@ -100,14 +109,17 @@ class DocumentMaker:
 
     def _made(self, record: Record, encoded: Encoded, material: Material, members: Sequence[str]) -> Made:
         spec = self._spec
-        try:
-            blob = encode_blob(np.ascontiguousarray(material.vectors), spec.codec, spec.codebook)
-        except InputError as error:
-            raise RejectedError(str(error), record.doc_id) from None
-        # Flat dotted keys: Painless reads `params._source['mv.floats']` by its full name.
-        everything = [f'"{spec.sub(VECTORS)}":"{pybase64.b64encode_as_string(blob)}"', *members]
-        opening = record.source[:-1] + (b"," if len(record.source) > len(b"{}") else b"")
-        return Made(opening + ",".join(everything).encode() + b"}", encoded.truncated, len(blob))
+        blob = b""
+        if spec.vectors is not None:
+            try:
+                blob = encode_blob(np.ascontiguousarray(material.vectors), spec.codec, spec.codebook)
+            except InputError as error:
+                raise RejectedError(str(error), record.doc_id) from None
+            # Flat dotted keys: Painless reads `params._source['mv.floats']` by its full name.
+            members = [f'"{spec.sub(VECTORS)}":"{pybase64.b64encode_as_string(blob)}"', *members]
+        own = [record.source[1:-1]] if len(record.source) > len(b"{}") else []
+        body = b",".join([*own, *(member.encode() for member in members)])
+        return Made(b"{" + body + b"}", encoded.truncated, len(blob))
 
 
 def pooled_of(record: Record, encoded: Encoded) -> FloatArray:

@@ -146,6 +146,7 @@ class _TokenVectors:
     fractions = False
 
     def __init__(self, spec: FieldSpec) -> None:
+        spec.need_vectors("an export of token vectors")
         self._spec = spec
         self._field = spec.sub(VECTORS)
         self.docvalues = [self._field]

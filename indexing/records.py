@@ -32,10 +32,10 @@ class Layout:
     """Which fields of a record mean what.
 
     ``id_field`` None: `_id`, else `id`. ``vectors_field``: where ready token vectors lie in the record, with ``ready``.
-    ``ready``: token vectors are brought, so text is optional. ``terms_field``: where learned-sparse weights lie, as
-    ``{term: weight}``; None: there are none. ``pooled_field``: where a ready pooled vector lies; None: there is none.
-    ``field``: the multi-vector field; its name is taken.
-    ``max_bytes``: the size a record may have as JSON.
+    ``ready``: token vectors are brought, so text is optional; ``text_optional``: it is anyway.
+    ``terms_field``: where learned-sparse weights lie, as ``{term: weight}``; None: there are none.
+    ``pooled_field``: where a ready pooled vector lies; None: there is none. ``field``: the multi-vector field; its name
+    is taken. ``max_bytes``: the size a record may have as JSON.
     """
 
     id_field: str | None = None
@@ -43,6 +43,7 @@ class Layout:
     title_field: str = "title"
     vectors_field: str = "vectors"
     ready: bool = False
+    text_optional: bool = False
     terms_field: str | None = None
     pooled_field: str | None = None
     field: str = DEFAULT_FIELD
@@ -98,7 +99,7 @@ def make_record(value: Mapping[str, Any], layout: Layout, *, vectors_elsewhere: 
     if taken is not None:
         raise RejectedError(f"field {taken!r} collides with the multi-vector field: rename it or pick --field", doc_id)
     text = _text(fields, layout, doc_id)
-    if not text and not layout.ready:
+    if not text and not (layout.ready or layout.text_optional):
         raise RejectedError("text is empty", doc_id)
     return Record(doc_id, text, _as_json(fields, layout.max_bytes, doc_id), vectors, terms, pooled)
 

@@ -91,7 +91,7 @@ def check_match(index: str, wanted: FieldSpec, found: FieldSpec) -> None:
     pairs = {
         "encoder": (_name(found.vectors), _name(wanted.vectors)),
         "dimension": (found.dim, wanted.dim),
-        "codec": (found.codec, wanted.codec),
+        "codec": (found.codec or "none", wanted.codec or "none"),
         "term encoder": (_name(found.terms), _name(wanted.terms)),
         "text fields": (", ".join(found.text_fields), ", ".join(wanted.text_fields)),
         "reductions": (found.reduce or "none", wanted.reduce or "none"),

@@ -20,9 +20,10 @@ from opensearch_multivector.errors import InputError, OsmvError
 from opensearch_multivector.indexing import target
 from opensearch_multivector.indexing.bulk import BulkSender
 from opensearch_multivector.indexing.checkpoints import Checkpoint, CheckpointStore
-from opensearch_multivector.indexing.choices import check_pooled, check_terms, default_sub_fields
+from opensearch_multivector.indexing.choices import check_no_vectors, check_pooled, check_terms, default_sub_fields
 from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
 from opensearch_multivector.indexing.document import DocumentMaker
+from opensearch_multivector.indexing.hints import hint
 from opensearch_multivector.indexing.ledger import Mark
 from opensearch_multivector.indexing.readers import STDIN, Documents, Entry, Reader, open_reader
 from opensearch_multivector.indexing.records import Layout, RejectedError
@@ -101,7 +102,8 @@ def index_documents(
 
     ``documents``: a BEIR folder, a JSONL (plain or gzip), Parquet, `.npz` or `.npy` file, ``"-"`` for JSON lines on
     standard input, or mappings. ``encoder`` None: they bring token vectors, in the layout's ``vectors_field`` or in the
-    file ``vectors``. Terms likewise come from ``term_encoder`` or in the layout's ``terms_field``, and a pooled vector
+    file ``vectors``, unless the index is to hold none at all (``no_vectors``), for BM25, terms and ready pooled vectors
+    alone. Terms likewise come from ``term_encoder`` or in the layout's ``terms_field``, and a pooled vector
     of any other model in ``pooled_field``, for ``Dense(dim=...)``.
 
     The index is made where it is absent (``shards``, ``replicas``; ``bm25`` and ``analyzer`` of its texts, None:
@@ -113,9 +115,15 @@ def index_documents(
     codec, ClusterError where the cluster gives up.
     """
     codec_named(codec)
-    layout = replace(layout or Layout(), field=field, ready=encoder is None)
+    layout = replace(layout or Layout(), field=field, ready=encoder is None and not no_vectors)
     if sub_fields is None:
-        sub_fields = default_sub_fields(bool(term_encoder or layout.terms_field))
+        sub_fields = default_sub_fields(bool(term_encoder or layout.terms_field), no_vectors)
+    if no_vectors:
+        if encoder or vectors or reduce:
+            raise InputError("an index without token vectors has no use for an encoder, vectors or reductions")
+        check_no_vectors(sub_fields)
+        brought = bool(layout.terms_field or layout.pooled_field)
+        layout = replace(layout, text_optional=brought and term_encoder is None)
     check_terms(sub_fields, term_encoder, layout)
     check_pooled(sub_fields, layout)
     limits = limits or Limits()
@@ -123,17 +131,24 @@ def index_documents(
     reader = open_reader(documents, layout, vectors)
     if reader.ready and encoder is not None:
         raise InputError("these documents bring their token vectors: index them without an encoder")
+    if reader.ready and no_vectors:
+        raise InputError(f"{reader.name} holds token vectors alone, and the index is to have none")
     found = target.existing_spec(client, index, field)
     entries = reader.entries()
     reducer = _reducer(reduce, encoder, training_queries, new=found is None)
-    dim = encoder.dim if encoder else found.encoder_dim if found else None
+    dim = encoder.dim if encoder else 0 if no_vectors else found.encoder_dim if found else None
+    head = list(islice(entries, _LOOK_AT if dim is None else 1))
+    entries = chain(head, entries)
+    if head and (unused := hint(reader, head[0], layout)):
+        message(unused)
     if dim is None:
-        dim, entries = _look_ahead(reader, entries)
+        dim = _commonest_dimension(reader, head)
+    ready = None if no_vectors else EncoderRef(READY_VECTORS, "none")
     spec = FieldSpec(
         field=field,
         dim=reducer.out_dim(dim),
-        codec=codec,
-        vectors=EncoderRef(encoder.name, encoder.fingerprint) if encoder else EncoderRef(READY_VECTORS, "none"),
+        codec="" if no_vectors else codec,
+        vectors=EncoderRef(encoder.name, encoder.fingerprint) if encoder else ready,
         terms=_terms_ref(term_encoder, layout),
         text_fields=layout.text_fields,
         sub_fields=tuple(sub_fields),
@@ -237,9 +252,8 @@ def _dead_letters_of(index: str, documents: Documents) -> Path:
     return Path(f"{index}.{source}.dead.jsonl")
 
 
-def _look_ahead(reader: Reader, entries: Iterator[Entry]) -> tuple[int, Iterator[Entry]]:
-    """The commonest dimension among the first ready vectors, and the entries as if none had been read."""
-    head = list(islice(entries, _LOOK_AT))
+def _commonest_dimension(reader: Reader, head: Sequence[Entry]) -> int:
+    """Of the ready vectors of the first documents. Raises InputError where they have none."""
     dims: Counter[int] = Counter()
     first_reason = "there are no documents"
     for entry in reversed(head):
@@ -252,7 +266,7 @@ def _look_ahead(reader: Reader, entries: Iterator[Entry]) -> tuple[int, Iterator
             dims[record.vectors.shape[1]] += 1
     if not dims:
         raise InputError(f"{reader.name} has no token vectors at its beginning ({first_reason})")
-    return dims.most_common(1)[0][0], chain(head, entries)
+    return dims.most_common(1)[0][0]
 
 
 def _resume(

@@ -36,9 +36,10 @@ class EncoderRef:
 class FieldSpec:
     """A multi-vector field ``F`` of an index.
 
-    ``dim``, ``codec``: of the stored token vectors. ``vectors`` names the token-vector encoder and ``terms`` the SLIM
-    one (None: there are no terms). ``text_fields`` are the document's own fields that were encoded, joined by one blank
-    in this order; `F.text` is their BM25 copy. ``sub_fields``: what is stored beside `F.vectors` and `F.text`.
+    ``dim``, ``codec``: of the stored token vectors; 0 and "" where there are none. ``vectors`` names the token-vector
+    encoder (None: there are no token vectors) and ``terms`` the SLIM one (None: there are no terms). ``text_fields``
+    are the document's own fields that were encoded, joined by one blank in this order; `F.text` is their BM25 copy.
+    ``sub_fields``: what is stored beside `F.vectors` and `F.text`.
     ``reduce``: the reductions that token vectors went through (`encoding.reductions`), and ``encoder_dim`` their
     dimension before (0: as ``dim``). ``artifacts``: ids of the data-dependent arrays that all this needs, by kind.
 
@@ -48,7 +49,7 @@ class FieldSpec:
     field: str
     dim: int
     codec: str
-    vectors: EncoderRef
+    vectors: EncoderRef | None
     terms: EncoderRef | None = None
     text_fields: tuple[str, ...] = ("title", "text")
     sub_fields: tuple[SubField, ...] = (Dense(),)
@@ -76,10 +77,19 @@ class FieldSpec:
         found = self.find(kind)
         if found is None:
             name: str = kind.name  # type: ignore[attr-defined]  # every sub-field has one
-            raise MismatchError(
-                f"{who} needs {self.sub(name)}, which the index was made without: index with --sub-field {name}"
-            )
+            needs_vectors = self.vectors is None and SUB_FIELDS[name]().needs_vectors
+            remedy = f"--sub-field {name}{' and without --no-vectors' if needs_vectors else ''}"
+            raise MismatchError(f"{who} needs {self.sub(name)}, which the index was made without: index with {remedy}")
         return found
+
+    def need_vectors(self, who: str) -> EncoderRef:
+        """The token-vector encoder. Raises MismatchError, naming ``who`` needs it, where there are no token vectors."""
+        if self.vectors is None:
+            raise MismatchError(
+                f"{who} needs token vectors, and field {self.field!r} of the index holds none: go without it (rerank "
+                "none), or index without --no-vectors"
+            )
+        return self.vectors
 
     @property
     def codebook(self) -> Codebook | None:
@@ -93,7 +103,7 @@ class FieldSpec:
             "field": self.field,
             "dim": self.dim,
             "codec": self.codec,
-            "vectors": asdict(self.vectors),
+            "vectors": asdict(self.vectors) if self.vectors else None,
             "terms": asdict(self.terms) if self.terms else None,
             "text_fields": list(self.text_fields),
             "sub_fields": {sub_field.name: asdict(sub_field) for sub_field in self.sub_fields},
@@ -114,8 +124,8 @@ class FieldSpec:
                 f"field {meta.get('field')!r} was written in format version {version}, this release reads versions 1 "
                 f"to {FORMAT_VERSION}: use the release that made the index, or index again."
             )
-        values["vectors"] = EncoderRef(**values["vectors"])
-        values["terms"] = EncoderRef(**values["terms"]) if values["terms"] else None
+        for encoder in ("vectors", "terms"):
+            values[encoder] = EncoderRef(**values[encoder]) if values[encoder] else None
         values["text_fields"] = tuple(values["text_fields"])
         stored = values["sub_fields"]
         if unknown := stored.keys() - SUB_FIELDS.keys():

@@ -13,7 +13,7 @@ from opensearch_multivector.plugin.mapping import spec_from_mappings
 
 @dataclass(frozen=True, slots=True)
 class FieldState:
-    """A multi-vector field and how far it is filled: ``without_vectors`` of ``documents`` have no token vectors."""
+    """A multi-vector field and how far it is filled: ``without_vectors`` of ``documents`` lack their token vectors."""
 
     spec: FieldSpec
     documents: int
@@ -36,7 +36,7 @@ def inspect_index(client: OpenSearch, index: str) -> list[FieldState]:
         spec = spec_from_mappings(mappings, index, name)
         lacking = {"query": {"bool": {"must_not": [{"exists": {"field": spec.sub(VECTORS)}}]}}}
         with cluster_errors():
-            without = int(client.count(index=index, body=lacking)["count"])
+            without = int(client.count(index=index, body=lacking)["count"]) if spec.vectors else 0
         states.append(FieldState(spec, documents, without))
     return states
 

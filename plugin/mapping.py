@@ -31,6 +31,12 @@ class Bm25Parameters:
         if not 0 <= self.b <= 1:
             raise InputError(f"b of BM25 is a number from 0 to 1, not {self.b}")
 
+    @classmethod
+    def given(cls, k1: float | None, b: float | None) -> Bm25Parameters | None:
+        """With the default for the one that is None; None where both are: nothing is asked for."""
+        given = {name: value for name, value in (("k1", k1), ("b", b)) if value is not None}
+        return cls(**given) if given else None
+
 
 def index_body(
     spec: FieldSpec,
@@ -47,11 +53,10 @@ def index_body(
     None: OpenSearch's own. Raises InputError where the engine can't hold a sub-field.
     """
     text = spec.sub(TEXT)
-    properties: dict[str, Any] = {
-        VECTORS: {"type": "binary", "doc_values": True},
-        TEXT: {"type": "text", "analyzer": analyzer},
-    } | {sub_field.name: sub_field.mapping(spec) for sub_field in spec.sub_fields}
-    excludes = [spec.sub(VECTORS)]
+    properties: dict[str, Any] = {VECTORS: {"type": "binary", "doc_values": True}} if spec.vectors else {}
+    properties |= {TEXT: {"type": "text", "analyzer": analyzer}}
+    properties |= {sub_field.name: sub_field.mapping(spec) for sub_field in spec.sub_fields}
+    excludes = [spec.sub(VECTORS)] if spec.vectors else []
     excludes += [spec.sub(sub_field.name) for sub_field in spec.sub_fields if not sub_field.in_source]
     settings = {name: value for sub_field in spec.sub_fields for name, value in sub_field.settings().items()}
     if bm25 is not None:

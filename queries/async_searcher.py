@@ -82,7 +82,7 @@ class AsyncSearcher:
 
     async def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
         """See `Searcher.search`."""
-        request = SearchRequest(query, **options).within(self._tenant)
+        request = SearchRequest(query, **options).within(self._tenant).on(self.spec)
         start = time.perf_counter()
         async with self._encoding:
             (encoded,) = await asyncio.to_thread(self._queries.encode, [query], request.needs)

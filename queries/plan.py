@@ -78,7 +78,9 @@ def plan(
     spans: TokenSpans | None,
     engine: Engine = _UNKNOWN,
 ) -> Plan:
-    """Plan one search. ``spans`` finds token spans for `explain`; None: tokens are named by their position.
+    """Plan one search, of a request that `SearchRequest.on` has checked.
+
+    ``spans`` finds token spans for `explain`; None: tokens are named by their position.
 
     ``engine``: what OpenSearch can do, for a request that leaves that open (``fusion="auto"``, ``rerank="auto"``).
 
@@ -86,10 +88,6 @@ def plan(
     """
     first = parse_first_stages(request.first_stage)
     chain = parse_rerank(request.rerank, engine.scores)
-    for stage in first.stages:
-        stage.check(spec)
-    for reranker in chain:
-        reranker.check(spec)
     chain = in_one_request(chain)
     first = _fused_where(first, spec, request, query, engine.fuses)
     timings: dict[str, float] = {}

@@ -33,26 +33,27 @@ class QueryEncoder:
         self._term_encoder = term_encoder
         self._reducer = Reducer(parse_reductions(spec.reduce), spec.state.get("projection"))
         if encoder is not None:
-            _check("encoder", encoder, spec.vectors)
+            _check("encoder", encoder, spec.need_vectors("an encoder"))
         if term_encoder is not None and spec.terms is not None:
             _check("term encoder", term_encoder, spec.terms)
 
     def encoder(self) -> Encoder:
         """The token-vector encoder, loaded by the name in the index where none was given."""
         if self._encoder is None:
-            if self._spec.vectors.name == READY_VECTORS:
+            ref = self._spec.need_vectors("a query's encoder")
+            if ref.name == READY_VECTORS:
                 raise InputError(
                     "the index holds vectors that were brought ready-made, so there is no encoder for a query text: "
                     "search with an EncodedQuery, or give the encoder"
                 )
-            encoder = load_encoder(self._spec.vectors.name)
-            _check("encoder", encoder, self._spec.vectors)
+            encoder = load_encoder(ref.name)
+            _check("encoder", encoder, ref)
             self._encoder = encoder
         return self._encoder
 
     def spans(self) -> TokenSpans | None:
         """What finds token spans for `explain`, or None where the vectors came without an encoder."""
-        if self._spec.vectors.name == READY_VECTORS:
+        if self._spec.need_vectors("explain").name == READY_VECTORS:
             return None
         return self.encoder().offsets if self._reducer.keeps_tokens else self._reduced_spans
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from opensearch_multivector.errors import InputError
+from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import Dsl, parse_first_stages
 from opensearch_multivector.queries.first_stages.base import MAX_WINDOW
 from opensearch_multivector.queries.first_stages.hybrid import why_not_hybrid
-from opensearch_multivector.queries.rerankers import AUTO, parse_rerank
+from opensearch_multivector.queries.rerankers import AUTO, parse_rerank, without_auto
 
 DEFAULT_FIRST_STAGE = "dense"
 DEFAULT_RERANK = AUTO
@@ -70,6 +71,20 @@ class SearchRequest:
             return self
         clauses = [tenant] if self.filter is None else [tenant, self.filter]
         return replace(self, filter={"bool": {"filter": clauses}})
+
+    def on(self, spec: FieldSpec) -> SearchRequest:
+        """The same request of this index: where it holds no token vectors, rerank "auto" is none.
+
+        Raises MismatchError where the index lacks what a first stage or a rerank reads.
+        """
+        request = self if spec.vectors else replace(self, rerank=without_auto(self.rerank))
+        for stage in parse_first_stages(request.first_stage).stages:
+            stage.check(spec)
+        for step in parse_rerank(request.rerank):
+            step.check(spec)
+        if request.explain:
+            spec.need_vectors("explain")
+        return request
 
     @property
     def asks_engine(self) -> bool:

@@ -75,16 +75,17 @@ class Searcher:
         Options: ``first_stage`` (a name of `FIRST_STAGES`, with parameters after a colon: "codes:nprobe=8"; a fusion
         by RRF: "bm25+dense", or by weighted sum: "0.3*bm25+0.7*dense"), ``rerank`` (a name of `RERANKERS`, a chain of
         them: "bit:keep=100>client", or None; "auto", by default, is `native` where every node has the native plugin,
-        else `client`), ``size``, ``offset`` (paging, within the window), ``window_size``
-        (candidates that the first stage hands to the rerank), ``filter`` (an OpenSearch clause), ``source`` (True,
-        False or field names), ``routing``, ``min_score`` (of the final score), ``explain`` (token matches in each hit),
-        ``fusion`` (where several first stages are fused: "engine", in OpenSearch's own `hybrid` query, which also saves
-        the rerank a request; "client", here; "auto", by default, in the engine where that gives the same result).
+        else `client`, and none where the index holds no token vectors), ``size``, ``offset`` (paging, within the
+        window), ``window_size`` (candidates that the first stage hands to the rerank), ``filter`` (an OpenSearch
+        clause), ``source`` (True, False or field names), ``routing``, ``min_score`` (of the final score), ``explain``
+        (token matches in each hit), ``fusion`` (where several first stages are fused: "engine", in OpenSearch's own
+        `hybrid` query, which also saves the rerank a request; "client", here; "auto", by default, in the engine where
+        that gives the same result).
 
         Raises InputError on options that make no sense, MismatchError where the index lacks what they need,
         ClusterError where the cluster refuses.
         """
-        request = SearchRequest(query, **options).within(self._tenant)
+        request = SearchRequest(query, **options).within(self._tenant).on(self.spec)
         start = time.perf_counter()
         (encoded,) = self._queries.encode([query], request.needs)
         timings = {"encode": (time.perf_counter() - start) * 1e3}
@@ -105,7 +106,7 @@ class Searcher:
         return results
 
     def _search_batch(self, queries: Sequence[str | EncodedQuery], options: dict[str, Any]) -> list[SearchResult]:
-        requests = [SearchRequest(query, **options).within(self._tenant) for query in queries]
+        requests = [SearchRequest(query, **options).within(self._tenant).on(self.spec) for query in queries]
         start = time.perf_counter()
         encoded = self._queries.encode(queries, requests[0].needs)
         share = (time.perf_counter() - start) * 1e3 / len(queries)

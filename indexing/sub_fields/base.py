@@ -14,7 +14,8 @@ from opensearch_multivector.encoding.sparsify import Terms, document_weights, fe
 class Material:
     """One document, encoded and checked.
 
-    ``vectors``: (n, spec.dim) float32, n >= 1, as they are stored, after the reductions; ``offsets`` (n, 2) int32 or
+    ``vectors``: (n, spec.dim) float32, n >= 1, as they are stored, after the reductions (0 x 0 where the field has
+    none, of which only sub-fields are then made that don't need them); ``offsets`` (n, 2) int32 or
     None and ``text`` belong to them. ``pooled``: (encoder_dim,) float32, or of the dimension of ready pooled vectors.
     ``tokens``: SLIM's terms of each token, of this ``vocabulary``; or ``terms``: those that came with the document, by
     feature name, the heaviest first; None where there are none.

@@ -27,6 +27,11 @@ class SubField(ABC):
     artifact: ClassVar[str | None] = None
 
     @property
+    def needs_vectors(self) -> bool:
+        """Whether it is made of the token vectors, or of what their encoder gives beside them."""
+        return not self.needs_terms
+
+    @property
     def in_source(self) -> bool:
         """Whether it stays in `_source`."""
         return False

@@ -30,6 +30,11 @@ class Dense(SubField):
         """Whether the vectors are brought ready-made: then queries bring theirs, too."""
         return self.dim > 0
 
+    @property
+    def needs_vectors(self) -> bool:
+        """See `SubField`."""
+        return not self.ready
+
     def dimension(self, spec: FieldSpec) -> int:
         """Of the stored vector."""
         return self.dim or spec.encoder_dim

@@ -27,6 +27,7 @@ __all__ = [
     "in_one_request",
     "key_of",
     "parse_rerank",
+    "without_auto",
 ]
 
 RERANKERS: dict[str, type[Reranker]] = {cls.name: cls for cls in (Bit, Client, Native, Painless, Slim)}
@@ -51,6 +52,12 @@ def parse_rerank(expression: str | None, native: bool = False) -> tuple[Reranker
     if kept != sorted(kept, reverse=True):
         raise InputError(f"rerank {expression!r}: a later step can't keep more than the one before it hands on")
     return chain
+
+
+def without_auto(expression: str | None) -> str | None:
+    """The rerank where there is nothing that "auto" could read: less its steps that are "auto"."""
+    steps = [step for step in (expression or "").split(">") if step and step.strip() != AUTO]
+    return ">".join(steps) or None
 
 
 def in_one_request(chain: tuple[Reranker, ...]) -> tuple[Reranker, ...]:

@@ -47,6 +47,8 @@ class Reranker(ABC):
 
     def check(self, spec: FieldSpec) -> None:
         """Raise MismatchError where the index lacks what this reranker reads."""
+        if self.needs == "vectors":
+            spec.need_vectors(f"rerank {self.name!r}")
         if self.sub_field is not None:
             spec.need(self.sub_field, f"rerank {self.name!r}")
 

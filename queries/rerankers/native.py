@@ -54,6 +54,7 @@ class Native(Reranker):
 
     def check(self, spec: FieldSpec) -> None:
         """See `Reranker`."""
+        Reranker.check(self, spec)
         if self.bits:
             spec.need(sub_fields.Bits, "rerank 'native' with bits")
 
