@@ -135,6 +135,7 @@ def evaluate(
     runs_dir: Path | None = None,
     run_format: str = "trec",
     origin: Mapping[str, Any] | None = None,
+    remove_query: bool = False,
     latency_topics: int = 100,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -144,7 +145,8 @@ def evaluate(
     of the topics (spread evenly), each searched alone, one after the other, after one search to warm up. With
     ``runs_dir`` each configuration's ranking is written there as a run in ``run_format`` (one of `RUN_FORMATS`), beside
     it a header with ``origin`` (what `provenance.describe_index` says) and all else that is needed to repeat it.
-    ``fusion``: see `Searcher.search`.
+    ``fusion``: see `Searcher.search`. ``remove_query``: for collections whose topics are documents themselves, of the
+    same id (ArguAna, Quora); these are taken out of their own rankings.
 
     Raises InputError on an unknown measure or an impossible size, and what `Searcher.search_many` raises.
     """
@@ -165,7 +167,7 @@ def evaluate(
         name = configuration.name.replace("/", ".") + RUN_FORMATS[run_format]
         run = runs_dir / name if runs_dir else None
         with RunWriter(run, configuration.name, run_format) if run else nullcontext() as writer:
-            skipped = _rank(searcher, collection, options, scorer, writer, report)
+            skipped = _rank(searcher, collection, options, scorer, writer, report, remove_query=remove_query)
         latency = _time(searcher, timed, options, report)
         outcome = Outcome(configuration.name, scorer.result(), latency, skipped, run)
         outcomes.append(outcome)
@@ -174,7 +176,7 @@ def evaluate(
                 run,
                 {
                     "name": outcome.configuration,
-                    "search": options,
+                    "search": options | ({"remove_query": True} if remove_query else {}),
                     "collection": described,
                     **(origin or {}),
                     "results": outcome.as_json() | {"latency_topics": len(timed)},
@@ -202,6 +204,8 @@ def _rank(
     scorer: Scorer,
     writer: RunWriter | None,
     report: _Reporter,
+    *,
+    remove_query: bool,
 ) -> int:
     """Rank all topics into the scorer and the run; returns how many candidates were skipped."""
     skipped = 0
@@ -209,7 +213,9 @@ def _rank(
     while batch := dict(islice(topics, _BATCH)):
         results = searcher.search_many(list(batch.values()), **options)
         rankings = {
-            query_id: strict_ranking((hit.doc_id, hit.score) for hit in result.hits)
+            query_id: strict_ranking(
+                (hit.doc_id, hit.score) for hit in result.hits if not (remove_query and hit.doc_id == query_id)
+            )
             for query_id, result in zip(batch, results, strict=True)
         }
         scorer.add(rankings)

@@ -111,6 +111,25 @@ def test_configurations_runs_and_latencies(client: OpenSearch, folder: Path, enc
     assert {total for *_, total in seen} == {5}
 
 
+def test_topics_that_are_documents_are_taken_out_of_their_own_rankings(
+    client: OpenSearch, folder: Path, encoder: Encoder, tmp_path: Path
+) -> None:
+    (folder / "queries.jsonl").write_text(json.dumps({"_id": "bees", "text": DOCUMENTS["bees"]}), encoding="utf-8")
+    (folder / "qrels" / "test.tsv").write_text("bees\trivers\t1\n", encoding="utf-8")
+    searcher = Searcher(client, index_corpus(client, folder.name, folder, encoder=encoder), encoder=encoder)
+    dense = [Configuration.parse("dense")]
+    for remove, expected in ((False, 5), (True, 4)):
+        runs = tmp_path / str(remove)
+        (outcome,) = evaluate(
+            searcher, read_collection(folder), dense, measures=["R@5"], runs_dir=runs, remove_query=remove
+        ).outcomes
+        assert outcome.run is not None
+        assert (header := read_header(outcome.run)) is not None
+        found = [doc_id for doc_id, _ in read_run(outcome.run)["bees"]]
+        assert (len(found), "bees" in found) == (expected, not remove)
+        assert header["search"].get("remove_query", False) is remove
+
+
 def test_a_finished_index_is_used_again_and_another_corpus_gets_its_own(
     client: OpenSearch, folder: Path, encoder: Encoder
 ) -> None:
