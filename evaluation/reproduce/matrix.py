@@ -21,8 +21,9 @@ share a part. Matrices that the package carries lie in ``evaluation/matrices``.
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from importlib.resources import files
 from pathlib import Path
 from types import NoneType, UnionType
@@ -104,7 +105,9 @@ class IndexChoice:
 
 @dataclass(frozen=True, slots=True)
 class SearchChoice:
-    """How it is searched; the names are those of `osmv eval`. ``min_idf``: with ``as_pyserini``."""
+    """How it is searched; the names are those of `osmv eval`. ``min_idf``: with ``as_pyserini``. ``remove_query``: a
+    document with the id of its query is no hit, as BEIR and Pyserini's ``--remove-query`` have it.
+    """
 
     first_stage: str
     rerank: str | None = None
@@ -113,6 +116,7 @@ class SearchChoice:
     fusion: str = DEFAULT_FUSION
     as_pyserini: bool = False
     min_idf: float = 0.0
+    remove_query: bool = False
 
     def __post_init__(self) -> None:
         if self.rerank == NONE:
@@ -123,7 +127,7 @@ class SearchChoice:
             first_stage=self.first_stage,
             rerank=self.rerank,
             size=self.size,
-            window_size=max(self.size, self.window_size) if self.window_size > 0 else self.window_size,
+            window_size=self.window_size,
             fusion=self.fusion,
         )
 
@@ -152,6 +156,8 @@ class Row:
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.source.strip():
             raise InputError("name and source can't be empty")
+        if not self.name.isprintable():
+            raise InputError("name holds a control character")
         if not self.expected:
             raise InputError("expected has no figure")
         object.__setattr__(self, "expected", {str(parse_measure(name)): value for name, value in self.expected.items()})
@@ -163,6 +169,11 @@ class Row:
         reads_terms = needs_terms([self.search.configuration]) or any(each.needs_terms for each in self.sub_fields)
         if reads_terms and not self.index.terms and not self.index.terms_field:
             raise InputError("terms are needed: name their encoder (terms) or the documents' field (terms_field)")
+
+    def as_json(self) -> dict[str, Any]:
+        """In JSON's types, as it is kept in files."""
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     @property
     def sub_fields(self) -> tuple[SubField, ...]:
