@@ -95,7 +95,7 @@ def choose(
     return Choices(
         encoder=None if encoder == NONE else load_encoder(encoder),
         term_encoder=term_encoder,
-        codec=codec or (found.codec if found else DEFAULT_CODEC),
+        codec=codec or (found and found.codec) or DEFAULT_CODEC,
         sub_fields=wanted,
         reduce=reduce if reduce is not None else found.reduce if found else "",
         layout=layout,
