@@ -18,6 +18,7 @@ from opensearch_multivector.cli import (
     index,
     node,
     plugin,
+    reproduce,
     search,
 )
 from opensearch_multivector.errors import OsmvError
@@ -32,7 +33,21 @@ app = typer.Typer(
 )
 
 # Each command's file offers `register(app)`; imports of heavy rooms wait inside the commands, so that --help is quick.
-for command in (node, plugin, doctor, index, codebook, search, evaluate, compare, fuse, export, export_vectors, demo):
+for command in (
+    node,
+    plugin,
+    doctor,
+    index,
+    codebook,
+    search,
+    evaluate,
+    compare,
+    fuse,
+    reproduce,
+    export,
+    export_vectors,
+    demo,
+):
     command.register(app)
 
 

@@ -38,13 +38,18 @@ class Collection:
 
 def read_collection(folder: Path, split: str = "test") -> Collection:
     """Read topics and judgements of a BEIR folder. Raises InputError naming the file and line at fault."""
+    files = collection_files(folder, split)
+    return judged_topics(folder.resolve().name, read_topics(files["topics"]), read_qrels(files["qrels"]), files)
+
+
+def collection_files(folder: Path, split: str = "test") -> dict[str, Path]:
+    """The files of a BEIR folder, as `Collection.files`. Raises InputError where topics or judgements are missing."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; a BEIR folder with queries.jsonl and qrels/{split}.tsv is needed.")
-    topics_path = existing(folder, ["queries.jsonl", "queries.jsonl.gz"], "topics")
+    topics = existing(folder, ["queries.jsonl", "queries.jsonl.gz"], "topics")
     suffixes = ("tsv", "tsv.gz", "txt", "qrels")
-    qrels_path = existing(folder, [f"qrels/{split}.{suffix}" for suffix in suffixes], f"judgements of split {split!r}")
-    files = {"topics": topics_path, "qrels": qrels_path} | corpus_file(folder)
-    return judged_topics(folder.resolve().name, read_topics(topics_path), read_qrels(qrels_path), files)
+    qrels = existing(folder, [f"qrels/{split}.{suffix}" for suffix in suffixes], f"judgements of split {split!r}")
+    return {"topics": topics, "qrels": qrels} | corpus_file(folder)
 
 
 def judged_topics(name: str, topics: Topics, qrels: Qrels, sources: Mapping[str, str | Path]) -> Collection:

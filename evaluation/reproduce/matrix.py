@@ -24,6 +24,7 @@ import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
+from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from types import NoneType, UnionType
@@ -213,6 +214,36 @@ def open_matrix(name: str) -> Matrix:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: can't be read ({error}).") from None
     return parse_matrix(text, str(path), path.stem)
+
+
+def open_matrices(names: Sequence[str]) -> list[Matrix]:
+    """As `open_matrix`. Raises InputError also where two are of one name, as results are kept by it."""
+    matrices: dict[str, Matrix] = {}
+    for each in names:
+        matrix = open_matrix(each)
+        if matrices.setdefault(matrix.name, matrix) is not matrix:
+            raise InputError(f"{each}: another of the given matrices is called {matrix.name}, too.")
+    return list(matrices.values())
+
+
+def choose_rows(
+    matrices: Sequence[Matrix], patterns: Sequence[str], minutes: float | None = None
+) -> list[tuple[Matrix, Row]]:
+    """Rows with a name of one of the patterns (``colbert*``), of those that take at most ``minutes``.
+
+    Raises InputError on a pattern that no row's name has.
+    """
+    rows = [(matrix, row) for matrix in matrices for row in matrix.rows]
+    for pattern in patterns:
+        if not any(fnmatchcase(row.name, pattern) for _, row in rows):
+            raise InputError(f"no row is called {pattern!r}; rows are {', '.join(row.name for _, row in rows)}.")
+    chosen = [(matrix, row) for matrix, row in rows if any(fnmatchcase(row.name, pattern) for pattern in patterns)]
+    if minutes is None:
+        return chosen
+    quick = [(matrix, row) for matrix, row in chosen if row.minutes is not None and row.minutes <= minutes]
+    if not quick:
+        raise InputError(f"no row is said to take {minutes:g} minutes or less.")
+    return quick
 
 
 def parse_matrix(text: str, file: str, name: str) -> Matrix:
