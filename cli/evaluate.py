@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -20,12 +20,15 @@ Example:  osmv eval scifact/ --config bm25 --config dense --config dense/client
 
           osmv eval --index papers --topics topics.dl19.tsv --qrels qrels.dl19.txt --config bm25 --config dense/client
 
+          osmv eval passages/ --text-field contents --topics topics.tsv --qrels qrels.txt --no-vectors --bm25-k1 0.9
+
 A configuration is a first stage, or FIRST_STAGE/RERANK; both take parameters after a colon. First stages joined by +
 are fused by RRF, and by weighted sum as in "0.3*bm25+0.7*dense". Reranks joined by > each hand on their best.
 
 Exit codes: 0 done, 2 bad options or files, 3 the cluster, 4 another encoder or no such field, 5 a package is missing.
 """
 _DEFAULT = ["bm25", "dense", "dense/client"]
+_DEFAULT_WITHOUT_VECTORS = ["bm25"]
 
 
 def register(app: typer.Typer) -> None:
@@ -33,10 +36,19 @@ def register(app: typer.Typer) -> None:
     app.command("eval", epilog=_EXAMPLE)(with_cluster(evaluate))
 
 
+def _made(text: str, *names: str) -> Any:
+    return typer.Option(*names, help=text, rich_help_panel="An index made here")
+
+
 def evaluate(
     cluster: Cluster,
-    folder: Annotated[
-        Path | None, typer.Argument(metavar="BEIR_DIR", help="Folder with corpus.jsonl, queries.jsonl and qrels/.")
+    documents: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DOCS",
+            help="BEIR folder, with queries.jsonl and qrels/ in it; or, with --topics and --qrels, whatever osmv index "
+            "reads.",
+        ),
     ] = None,
     topics: Annotated[
         str | None, typer.Option(help="Topics: a file (TSV, JSON lines, TREC), or a name of ir_datasets.")
@@ -45,19 +57,33 @@ def evaluate(
         str | None, typer.Option(help="Judgements: a file (TREC's or BEIR's), or a name of ir_datasets.")
     ] = None,
     index: Annotated[
-        str | None, typer.Option(help="Index of the corpus; default one named from the folder, made at first.")
+        str | None, typer.Option(help="Index of the documents; default one named from them, made at first.")
     ] = None,
     field: Annotated[str, typer.Option(help="Multi-vector field of --index.")] = "mv",
     config: Annotated[
-        list[str], typer.Option(help="Configuration, such as bm25 or dense/client; give it several times.")
-    ] = _DEFAULT,
-    encoder: Annotated[str | None, typer.Option(help="Encoder (name or path) of an index made here.")] = None,
-    codec: Annotated[str, typer.Option(help="Codec of an index made here.")] = "int8",
-    sub_field: Annotated[
         list[str] | None,
-        typer.Option(help="Sub-field of an index made here, beside those that the configurations need."),
+        typer.Option(
+            help="Configuration, such as bm25 or dense/client, several times; default bm25, dense, dense/client."
+        ),
     ] = None,
-    reduce: Annotated[str, typer.Option(help="Reductions of an index made here, e.g. pool:factor=2.")] = "",
+    encoder: Annotated[
+        str | None, _made("Encoder (name or path) of token vectors; none: documents bring them.")
+    ] = None,
+    terms: Annotated[str | None, _made("SLIM term encoder (name or path).")] = None,
+    codec: Annotated[str | None, _made("Codec; default int8.")] = None,
+    sub_field: Annotated[list[str] | None, _made("Sub-field, beside those that the configurations need.")] = None,
+    reduce: Annotated[str | None, _made("Reductions, e.g. pool:factor=2.")] = None,
+    no_vectors: Annotated[
+        bool, _made("No token vectors: for BM25, ready terms and pooled vectors alone.", "--no-vectors")
+    ] = False,
+    bm25_k1: Annotated[float | None, _made("k1 of BM25; default OpenSearch's, 1.2.")] = None,
+    bm25_b: Annotated[float | None, _made("b of BM25; default OpenSearch's, 0.75.")] = None,
+    analyzer: Annotated[str | None, _made("OpenSearch's analyzer of texts; default english.")] = None,
+    id_field: Annotated[str | None, _made("Field of the id; default _id, else id.")] = None,
+    text_field: Annotated[str | None, _made("Field of the text; default text.")] = None,
+    title_field: Annotated[str | None, _made("Field of the title; default title.")] = None,
+    terms_field: Annotated[str | None, _made("Field of ready learned-sparse weights.")] = None,
+    pooled_field: Annotated[str | None, _made("Field of a ready pooled vector, for dense:dim=DIMENSION.")] = None,
     split: Annotated[str, typer.Option(help="Judgements: qrels/SPLIT.tsv.")] = "test",
     size: Annotated[int, typer.Option(min=1, help="Documents ranked for each topic.")] = 100,
     window_size: Annotated[int, typer.Option(min=1, help="Candidates that the first stage hands on.")] = 300,
@@ -78,9 +104,8 @@ def evaluate(
     from rich.console import Console
 
     from opensearch_multivector.cli.bars import Bars
-    from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
     from opensearch_multivector.errors import InputError
-    from opensearch_multivector.evaluation.collection_index import index_corpus, needed_sub_fields, needs_terms
+    from opensearch_multivector.evaluation.collection_index import index_corpus, needed_sub_fields
     from opensearch_multivector.evaluation.evaluate import Configuration
     from opensearch_multivector.evaluation.evaluate import evaluate as run
     from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, parse_measure
@@ -88,6 +113,8 @@ def evaluate(
     from opensearch_multivector.evaluation.report import measures_table, notes, stages_table
     from opensearch_multivector.evaluation.runs import check_run_format
     from opensearch_multivector.evaluation.topics import open_collection
+    from opensearch_multivector.expressions import text
+    from opensearch_multivector.indexing import Bm25Parameters, Layout, choose
     from opensearch_multivector.plugin.sub_fields import parse_sub_fields
     from opensearch_multivector.queries.searcher import Searcher
 
@@ -95,25 +122,43 @@ def evaluate(
     for name in measures:
         parse_measure(name)
     check_run_format(run_format)
+    config = config or (_DEFAULT_WITHOUT_VECTORS if no_vectors else _DEFAULT)
     configurations = [Configuration.parse(name) for name in config]
-    collection = open_collection(folder, split, topics=topics, qrels=qrels)
+    collection = open_collection(documents, split, topics=topics, qrels=qrels)
     client = cluster.connect()
     with Bars(collection.name) as bars:
         if index is None:
-            if folder is None:
-                raise InputError("there are no documents: give --index, or the folder of the corpus to index.")
-            sub_fields = needed_sub_fields(configurations, parse_sub_fields(sub_field or ()))
+            if documents is None:
+                raise InputError("there are no documents: give --index, or the documents to index.")
+            chosen = choose(
+                None,
+                documents,
+                encoder=encoder,
+                terms=terms,
+                codec=codec,
+                sub_fields=[*map(text, needed_sub_fields(configurations, parse_sub_fields(sub_field or ())))],
+                reduce=reduce,
+                title_field=title_field,
+                text_field=text_field,
+                layout=Layout(id_field=id_field, terms_field=terms_field, pooled_field=pooled_field),
+                no_vectors=no_vectors,
+                message=_say,
+            )
             index = index_corpus(
                 client,
-                folder.resolve().name,
-                folder,
-                encoder=load_encoder(encoder),
-                term_encoder=load_term_encoder() if needs_terms(configurations) else None,
-                codec=codec,
-                sub_fields=sub_fields,
-                reduce=reduce,
+                documents.resolve().name,
+                documents,
+                encoder=chosen.encoder,
+                term_encoder=chosen.term_encoder,
+                codec=chosen.codec,
+                sub_fields=chosen.sub_fields,
+                reduce=chosen.reduce,
+                layout=chosen.layout,
+                no_vectors=chosen.no_vectors,
+                bm25=Bm25Parameters.given(bm25_k1, bm25_b),
+                analyzer=analyzer,
                 progress=bars.indexing,
-                message=lambda text: print(f"osmv: {text}", file=sys.stderr),
+                message=_say,
             )
         searcher = Searcher(client, index, field=field)
         evaluation = run(
@@ -139,3 +184,7 @@ def evaluate(
             console.print(stages_table(evaluation))
         for note in notes(evaluation):
             console.print(note, soft_wrap=True, markup=False)
+
+
+def _say(text: str) -> None:
+    print(f"osmv: {text}", file=sys.stderr)

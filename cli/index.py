@@ -112,7 +112,15 @@ def index(
 ) -> None:
     """Encode documents and index them; resumable, also after kill -9."""
     from opensearch_multivector.cli.bars import Bars
-    from opensearch_multivector.indexing import Bm25Parameters, Layout, Limits, choose, index_documents, read_queries
+    from opensearch_multivector.indexing import (
+        Bm25Parameters,
+        Layout,
+        Limits,
+        choose,
+        existing_spec,
+        index_documents,
+        read_queries,
+    )
 
     client = cluster.connect()
     layout = Layout(
@@ -124,8 +132,7 @@ def index(
         max_bytes=round(max_record_mb * 1_000_000),
     )
     chosen = choose(
-        client,
-        index,
+        existing_spec(client, index, field),
         documents,
         encoder=encoder,
         terms=terms,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from opensearch_multivector.errors import InputError
+from opensearch_multivector.indexing.readers.beir import is_beir
 
 CORPUS_FILES = ["corpus.jsonl", "corpus.jsonl.gz"]
 Topics = dict[str, str]
@@ -44,6 +45,8 @@ def read_collection(folder: Path, split: str = "test") -> Collection:
 
 def collection_files(folder: Path, split: str = "test") -> dict[str, Path]:
     """The files of a BEIR folder, as `Collection.files`. Raises InputError where topics or judgements are missing."""
+    if folder.is_file():
+        raise InputError(f"{folder}: documents that are no BEIR folder go with --topics and --qrels.")
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; a BEIR folder with queries.jsonl and qrels/{split}.tsv is needed.")
     topics = existing(folder, ["queries.jsonl", "queries.jsonl.gz"], "topics")
@@ -72,9 +75,11 @@ def judged_topics(name: str, topics: Topics, qrels: Qrels, sources: Mapping[str,
     )
 
 
-def corpus_file(folder: Path) -> dict[str, Path]:
-    """The documents of a BEIR folder, as an entry of `Collection.files`; empty where it has none."""
-    path = next((folder / name for name in CORPUS_FILES if (folder / name).is_file()), None)
+def corpus_file(documents: Path) -> dict[str, Path]:
+    """A file or folder of documents as an entry of `Collection.files`; empty where a BEIR folder has none."""
+    path = next((documents / name for name in CORPUS_FILES if (documents / name).is_file()), None)
+    if path is None and not is_beir(documents):
+        path = documents
     return {"corpus": path} if path else {}
 
 

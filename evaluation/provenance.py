@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch, exceptions
 
 from opensearch_multivector import __version__
 from opensearch_multivector.errors import InputError
+from opensearch_multivector.indexing.readers import files_of
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import FieldSpec
 
@@ -121,7 +122,12 @@ def hashes(files: Mapping[str, Path]) -> dict[str, dict[str, str]]:
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file in hex digits. Raises InputError where it can't be read."""
+    """The SHA-256 of a file in hex digits; of a folder of documents, that of its files' one after the other.
+
+    Raises InputError where they can't be read.
+    """
+    if path.is_dir():
+        return hashlib.sha256("".join(map(sha256, files_of(path))).encode()).hexdigest()
     try:
         with path.open("rb") as content:
             return hashlib.file_digest(content, "sha256").hexdigest()

