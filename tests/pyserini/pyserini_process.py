@@ -20,10 +20,9 @@ class Pyserini:
         self._log = folder / "pyserini.log"
         environment = os.environ | {
             "JAVA_HOME": str(java_home),
-            "PATH": f"{java_home / 'bin'}{os.pathsep}{os.environ['PATH']}",  # its trec_eval asks for plain `java`
+            # Its evaluators ask for plain `java` and `python`.
+            "PATH": os.pathsep.join([str(java_home / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
             "OPENAI_API_KEY": "none",  # asked for at import, never used
-            "ANSERINI_CACHE": str(folder / "cache"),
-            "PYSERINI_CACHE": str(folder / "cache"),
             "HF_HUB_OFFLINE": "1",
         }
         self._process = subprocess.Popen(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 import time
 from typing import Any
@@ -90,6 +91,13 @@ def trec_eval(qrels: str, run: str, measures: list[str]) -> dict[str, dict[str, 
     }
 
 
+def msmarco_passage_eval(qrels: str, run: str) -> dict[str, str]:
+    """What MS MARCO's own script prints, which Pyserini downloads at the first call."""
+    command = [sys.executable, "-m", "pyserini.eval.msmarco_passage_eval", qrels, run]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(line.split(": ", 1) for line in printed.splitlines() if line.startswith(("MRR", "QueriesRanked")))
+
+
 def analyze(texts: list[str]) -> list[list[str]]:
     """The tokens of `DefaultEnglishAnalyzer`."""
     from pyserini.analysis import Analyzer, get_lucene_analyzer
@@ -122,7 +130,10 @@ def _searched(searcher: Any, topics: dict[str, str], k: int, out: str | None) ->
     return {name: [(hit.docid, float(hit.score)) for hit in found[name]] for name in topics}
 
 
-CALLS = {call.__name__: call for call in (index, bm25, impact, slim, topics, trec_eval, analyze, timed_batch)}
+CALLS = {
+    call.__name__: call
+    for call in (index, bm25, impact, slim, topics, trec_eval, msmarco_passage_eval, analyze, timed_batch)
+}
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 Hits = Sequence[tuple[str, float]]
+Run = dict[str, list[tuple[str, float]]]
 
 
 def by_score_and_id(hits: Hits, k: int) -> list[tuple[str, float]]:

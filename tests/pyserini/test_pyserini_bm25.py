@@ -2,74 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from opensearchpy import OpenSearch
 from pyserini_process import Pyserini
-from rankings import adjusted, by_score_and_id, overlap, tied
+from rankings import Run, adjusted, by_score_and_id, overlap, tied
 
-from opensearch_multivector.evaluation.beir import Collection, read_collection
+from opensearch_multivector.evaluation.beir import Collection
 from opensearch_multivector.evaluation.measures import Scorer
 from opensearch_multivector.evaluation.runs import strict_ranking
-from opensearch_multivector.indexing import index_documents
-from opensearch_multivector.plugin.mapping import Bm25Parameters
-from opensearch_multivector.queries.searcher import Searcher
 
 pytestmark = pytest.mark.integration
 
-K1, B = 0.9, 0.4
 DEPTH = 100
 
-Run = dict[str, list[tuple[str, float]]]
 
-
-@pytest.fixture(scope="module")
-def collection(scifact: Path) -> Collection:
-    return read_collection(scifact)
-
-
-@pytest.fixture(scope="module")
-def theirs(pyserini: Pyserini, collection: Collection, scifact_corpus: Path) -> Run:
-    folder = pyserini.index("bm25", "BeirFlatCollection", scifact_corpus)
-    return pyserini("bm25", folder=folder, topics=collection.topics, k=DEPTH, k1=K1, b=B)
-
-
-@pytest.fixture(scope="module")
-def ours(
-    client: OpenSearch, collection: Collection, scifact: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Run]:
-    index = "osmv-test-pyserini-bm25"
-    client.indices.delete(index=index, ignore_unavailable=True)
-    summary = index_documents(
-        client,
-        index,
-        scifact,
-        encoder=None,
-        no_vectors=True,
-        sub_fields=(),
-        bm25=Bm25Parameters(K1, B),
-        dead_letters=tmp_path_factory.mktemp("bm25") / "dead.jsonl",
-    )
-    assert (summary.indexed, summary.rejected) == (5183, 0)
-    searcher = Searcher(client, index)
-    options = {"first_stage": "bm25", "rerank": None, "size": 2 * DEPTH, "window_size": 2 * DEPTH, "source": False}
-    results = searcher.search_many(list(collection.topics.values()), **options)
-    yield {
-        name: [(hit.doc_id, hit.score) for hit in result.hits]
-        for name, result in zip(collection.topics, results, strict=True)
-    }
-    client.indices.delete(index=index, ignore_unavailable=True)
-
-
-def test_every_difference_is_a_tie(ours: Run, theirs: Run) -> None:
+def test_every_difference_is_a_tie(bm25_run: Run, pyserini_bm25: Run) -> None:
     """With equal scores ordered by id and scores rounded as Anserini rounds them, nothing is left that differs."""
-    for name, hits in theirs.items():
-        assert adjusted(by_score_and_id(ours[name], DEPTH)) == [tuple(hit) for hit in hits], name
+    for name, hits in pyserini_bm25.items():
+        assert adjusted(by_score_and_id(bm25_run[name], DEPTH)) == [tuple(hit) for hit in hits], name
 
 
-def test_the_figures_agree(ours: Run, theirs: Run, collection: Collection, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_figures_agree(
+    bm25_run: Run, pyserini_bm25: Run, collection: Collection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, theirs = bm25_run, pyserini_bm25
     ndcg = {}
     for who, run in (("ours", ours), ("Pyserini", theirs)):
         scorer = Scorer(collection.qrels, ["nDCG@10"])

@@ -10,7 +10,7 @@ import pytest
 from impacts import Weights, write_collection
 from opensearchpy import OpenSearch
 from pyserini_process import Pyserini
-from rankings import adjusted, by_score_and_id, overlap, tied
+from rankings import Run, adjusted, by_score_and_id, overlap, tied
 
 from opensearch_multivector.evaluation.beir import read_collection
 from opensearch_multivector.indexing import Layout, index_documents
@@ -22,8 +22,6 @@ pytestmark = pytest.mark.integration
 
 DEPTH = 100
 IMPACT = ("-impact", "-pretokenized")
-
-Run = dict[str, list[tuple[str, float]]]
 
 
 @pytest.fixture(scope="module")
