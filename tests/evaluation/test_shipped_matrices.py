@@ -34,7 +34,9 @@ def test_every_row_has_a_source_and_is_told_apart(matrix: Matrix) -> None:
     assert len({row.name for row in matrix.rows}) == len(matrix.rows)
     assert {row.collection for row in matrix.rows} == set(matrix.collections)
     for row in matrix.rows:
-        assert re.search(r"\d{4}|Pyserini|PyLate|MTEB|[Cc]ard of|README|benchmarks/|docs/", row.source), row.name
+        # What this project measured itself is no published figure; it is kept among the rows that run here.
+        own = matrix.name == "here" and row.source.startswith("Regression: ")
+        assert own or re.search(r"\d{4}|Pyserini|PyLate|MTEB|Card of", row.source), row.name
 
 
 def test_rankings_are_as_long_as_the_measures_look(matrix: Matrix) -> None:
