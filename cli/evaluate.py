@@ -90,6 +90,10 @@ def evaluate(
     fusion: Annotated[
         str, typer.Option(help="Where first stages are fused: engine (OpenSearch's hybrid query), client, or auto.")
     ] = "auto",
+    remove_query: Annotated[
+        bool,
+        typer.Option("--remove-query", help="Take documents that are topics (of the same id) out of their rankings."),
+    ] = False,
     measure: Annotated[
         list[str] | None, typer.Option(help="Measure of ir-measures; default nDCG@10, R@100, RR@10.")
     ] = None,
@@ -168,6 +172,7 @@ def evaluate(
             size=size,
             window_size=window_size,
             fusion=fusion,
+            remove_query=remove_query,
             measures=measures,
             runs_dir=runs_dir,
             run_format=run_format,

@@ -112,11 +112,12 @@ def test_configurations_runs_and_latencies(client: OpenSearch, folder: Path, enc
 
 
 def test_topics_that_are_documents_are_taken_out_of_their_own_rankings(
-    client: OpenSearch, folder: Path, encoder: Encoder, tmp_path: Path
+    client: OpenSearch, folder: Path, encoder: Encoder, osmv: Any, tmp_path: Path
 ) -> None:
     (folder / "queries.jsonl").write_text(json.dumps({"_id": "bees", "text": DOCUMENTS["bees"]}), encoding="utf-8")
     (folder / "qrels" / "test.tsv").write_text("bees\trivers\t1\n", encoding="utf-8")
-    searcher = Searcher(client, index_corpus(client, folder.name, folder, encoder=encoder), encoder=encoder)
+    index = index_corpus(client, folder.name, folder, encoder=encoder)
+    searcher = Searcher(client, index, encoder=encoder)
     dense = [Configuration.parse("dense")]
     for remove, expected in ((False, 5), (True, 4)):
         runs = tmp_path / str(remove)
@@ -128,6 +129,10 @@ def test_topics_that_are_documents_are_taken_out_of_their_own_rankings(
         found = [doc_id for doc_id, _ in read_run(outcome.run)["bees"]]
         assert (len(found), "bees" in found) == (expected, not remove)
         assert header["search"].get("remove_query", False) is remove
+    arguments = ["--index", index, "--config", "dense", "--runs-dir", str(tmp_path), "--latency-topics", "0"]
+    done = osmv("eval", str(folder), *arguments, "--remove-query")
+    assert done.returncode == 0, done.stderr
+    assert "bees" not in dict(read_run(tmp_path / "dense.trec")["bees"])
 
 
 def test_a_finished_index_is_used_again_and_another_corpus_gets_its_own(
