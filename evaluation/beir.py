@@ -11,12 +11,16 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.indexing.readers.beir import is_beir
+from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
 
 CORPUS_FILES = ["corpus.jsonl", "corpus.jsonl.gz"]
-Topics = dict[str, str]
+Topics = dict[str, str | EncodedQuery]
 Qrels = dict[str, dict[str, int]]
 
 
@@ -24,9 +28,10 @@ Qrels = dict[str, dict[str, int]]
 class Collection:
     """What an evaluation asks and expects.
 
-    ``topics``: text by query id, only those with judgements, in the file's order. ``qrels``: grade by document id by
-    query id, only of these topics. ``unjudged``: topics left out for want of judgements. ``unasked``: query ids of the
-    qrels that the topics file lacks. ``files``: what it was read from ("topics", "qrels"), and its "corpus".
+    ``topics``: text or ready query by query id, only those with judgements, in the file's order. ``qrels``: grade by
+    document id by query id, only of these topics. ``unjudged``: topics left out for want of judgements. ``unasked``:
+    query ids of the qrels that the topics file lacks. ``files``: what it was read from ("topics", "qrels"), and its
+    "corpus".
     """
 
     name: str
@@ -60,7 +65,7 @@ def judged_topics(name: str, topics: Topics, qrels: Qrels, sources: Mapping[str,
 
     Raises InputError where no topic is judged.
     """
-    judged = {query_id: text for query_id, text in topics.items() if query_id in qrels}
+    judged = {query_id: query for query_id, query in topics.items() if query_id in qrels}
     if not judged:
         raise InputError(
             f"{sources['qrels']}: none of its query ids is in {sources['topics']}; these don't belong together."
@@ -83,8 +88,13 @@ def corpus_file(documents: Path) -> dict[str, Path]:
     return {"corpus": path} if path else {}
 
 
-def read_topics(path: Path, id_fields: Sequence[str] = ("_id",), text_fields: Sequence[str] = ("text",)) -> Topics:
-    """Texts by query id from a JSONL file, in its order; of the fields the first that a line has.
+def read_topics(
+    path: Path,
+    id_fields: Sequence[str] = ("_id",),
+    text_fields: Sequence[str] = ("text",),
+    vector_field: str | None = None,
+) -> Topics:
+    """Queries by query id from a JSONL file, in its order; of the fields the first that a line has.
 
     Raises InputError with file and line.
     """
@@ -95,25 +105,46 @@ def read_topics(path: Path, id_fields: Sequence[str] = ("_id",), text_fields: Se
         except json.JSONDecodeError as error:
             raise InputError(f"{path}:{number}: not JSON ({error.msg} at column {error.colno}).") from None
         fields = entry if isinstance(entry, dict) else {}
-        query_id, text = (
-            next((fields[field] for field in names if field in fields), None) for names in (id_fields, text_fields)
-        )
+        query_id = next((fields[field] for field in id_fields if field in fields), None)
         if not isinstance(query_id, str | int) or query_id == "":
             ids = " or ".join(f'"{field}"' for field in id_fields)
             raise InputError(f"{path}:{number}: a topic is an object with an id and a text; {ids} is missing.")
-        add_topic(topics, str(query_id), text if isinstance(text, str) else "", f"{path}:{number}")
+        query = query_of(fields, text_fields, vector_field, f"{path}:{number}")
+        add_topic(topics, str(query_id), query, f"{path}:{number}")
     if not topics:
         raise InputError(f"{path}: holds no topics.")
     return topics
 
 
-def add_topic(topics: Topics, query_id: str, text: str, place: str) -> None:
-    """Put a topic with the others. Raises InputError, naming its place, where the text is blank or the id was seen."""
-    if not text.strip():
+def query_of(
+    fields: Mapping[str, Any], text_fields: Sequence[str], vector_field: str | None, place: str
+) -> str | EncodedQuery:
+    """What a topic asks: its text, or where it has a vector or weights of terms, a ready query.
+
+    Raises InputError, naming the topic's place, on what is neither a list of numbers nor weights by term.
+    """
+    text = next((fields[field] for field in text_fields if field in fields), None)
+    text = text if isinstance(text, str) else ""
+    if vector_field is None or (vector := fields.get(vector_field)) is None:
+        return text
+    if isinstance(vector, Mapping):
+        try:
+            return EncodedQuery(text=text or None, terms=QueryTerms.ready(vector))
+        except InputError as error:
+            raise InputError(f"{place}: {error}") from None
+    numbers = isinstance(vector, list) and all(isinstance(value, int | float) for value in vector)
+    if not numbers or not vector or not np.isfinite(vector).all():
+        raise InputError(f'{place}: "{vector_field}" is neither a list of numbers nor weights by term.')
+    return EncodedQuery(text=text or None, pooled=np.array(vector, np.float32))
+
+
+def add_topic(topics: Topics, query_id: str, query: str | EncodedQuery, place: str) -> None:
+    """Put a topic with the others. Raises InputError, naming its place, where its text is blank or its id was seen."""
+    if isinstance(query, str) and not query.strip():
         raise InputError(f"{place}: topic {query_id!r} has no text.")
     if query_id in topics:
         raise InputError(f"{place}: topic {query_id!r} appears a second time.")
-    topics[query_id] = text
+    topics[query_id] = query
 
 
 def read_qrels(path: Path) -> Qrels:

@@ -16,6 +16,7 @@ from opensearch_multivector.evaluation.beir import Collection
 from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, Scorer, Scores
 from opensearch_multivector.evaluation.provenance import hashes, write_header
 from opensearch_multivector.evaluation.runs import RUN_FORMATS, RunWriter, check_run_format, strict_ranking
+from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import FirstStage, parse_first_stages
 from opensearch_multivector.queries.request import DEFAULT_FUSION, SearchRequest
 from opensearch_multivector.queries.rerankers import Reranker, parse_rerank
@@ -227,7 +228,9 @@ def _rank(
     return skipped
 
 
-def _time(searcher: Searcher, queries: list[str], options: dict[str, Any], report: _Reporter) -> dict[str, Latency]:
+def _time(
+    searcher: Searcher, queries: list[str | EncodedQuery], options: dict[str, Any], report: _Reporter
+) -> dict[str, Latency]:
     """Latencies by stage, in the order the stages ran."""
     milliseconds: dict[str, list[float]] = {}
     if queries:
@@ -242,7 +245,7 @@ def _time(searcher: Searcher, queries: list[str], options: dict[str, Any], repor
     }
 
 
-def _spread(queries: list[str], most: int) -> list[str]:
+def _spread(queries: list[str | EncodedQuery], most: int) -> list[str | EncodedQuery]:
     if most <= 0:
         return []
     step = max(1, -(-len(queries) // most))

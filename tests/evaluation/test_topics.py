@@ -4,10 +4,12 @@ import gzip
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from opensearch_multivector.errors import InputError, MissingDependencyError
 from opensearch_multivector.evaluation.topics import open_collection, qrels_of, topics_of
+from opensearch_multivector.queries.encoded_query import EncodedQuery
 
 TREC = """
 <top>
@@ -29,6 +31,25 @@ subsidies</title>
 </top>
 """
 
+MICROBLOG = """<top>
+<num> Number: MB001 </num>
+<query> BBC World Service staff cuts </query>
+<querytweettime> Tue Feb 08 12:30:27 +0000 2011 </querytweettime>
+</top>
+"""
+WEB = """<?xml version="1.0"?>
+
+<webtrack2010>
+  <topic number="051" type="faceted">
+    <query>horse
+      hooves</query>
+    <description>Find care &amp; feeding.</description>
+    <subtopic number="1" type="inf">x</subtopic>
+  </topic>
+</webtrack2010>
+"""
+NTCIR = "<queries><query><qid>0007</qid><content>halloween picture</content></query></queries>"
+
 
 def write(path: Path, text: str) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -44,6 +65,9 @@ def write(path: Path, text: str) -> str:
         ("queries.jsonl", '{"_id": "a", "text": "x", "metadata": {}}\n', {"a": "x"}),
         ("topics.jsonl", '{"id": 7, "title": "x"}\n{"qid": "8", "query": "y"}\n', {"7": "x", "8": "y"}),
         ("topics.robust04.txt", TREC, {"301": "International Organized Crime", "51": "Airbus subsidies"}),
+        ("topics.microblog2011.txt", MICROBLOG, {"1": "BBC World Service staff cuts"}),
+        ("topics.web.51-100.txt", WEB, {"51": "horse hooves"}),
+        ("topics.www2.xml", NTCIR, {"7": "halloween picture"}),
         ("topics.robust04.txt.gz", TREC, {"301": "International Organized Crime", "51": "Airbus subsidies"}),
     ],
 )
@@ -63,6 +87,10 @@ def test_topics_are_told_by_their_first_line(name: str, text: str, expected: dic
         (TREC + "<top>\n<title> no number\n</top>\n", 19, "no <num>"),
         (TREC + "<top>\n<num> Number: 5\n<desc> x\n", 19, "no <title>"),
         (TREC + TREC, 20, "'301' appears a second time"),
+        ("<topics>\n\n<topic number='1'>\n<query>a & b</query>\n</topic></topics>\n", 4, "no XML"),
+        ('{"id": 1, "vector": {"bee": 1}}\n{"id": 2, "vector": {"bee": -1}}\n', 2, "weight of term 'bee'"),
+        ('{"id": 1, "vector": [1, "x"]}\n', 1, "neither a list of numbers nor weights by term"),
+        ('{"id": 1, "vector": []}\n', 1, "neither a list of numbers nor weights by term"),
     ],
 )
 def test_bad_topics_name_file_and_line(text: str, line: int, reason: str, tmp_path: Path) -> None:
@@ -70,6 +98,28 @@ def test_bad_topics_name_file_and_line(text: str, line: int, reason: str, tmp_pa
     with pytest.raises(InputError, match=reason) as error:
         topics_of(path)
     assert str(error.value).startswith(f"{path}:{line}: ")
+
+
+def test_ready_queries(tmp_path: Path) -> None:
+    lines = '{"qid": 1, "title": "bees", "vector": [0.5, -1]}\n{"id": "b", "vector": {"bee": 2, "v1.2": 0.5}}\n'
+    dense, sparse = topics_of(write(tmp_path / "topics.jsonl", lines)).values()
+    assert isinstance(dense, EncodedQuery)
+    assert isinstance(sparse, EncodedQuery)
+    assert (dense.text, sparse.text, sparse.pooled, dense.terms) == ("bees", None, None, None)
+    np.testing.assert_array_equal(dense.pooled, np.array([0.5, -1], np.float32))  # type: ignore[arg-type]
+    assert sparse.terms is not None
+    assert sparse.terms.upper == {"bee": 2.0, "v1․2": 0.5}
+
+
+def test_texts_of_repeated_tokens(tmp_path: Path) -> None:
+    path = write(tmp_path / "topics.unicoil.tsv.gz", "1\t##s bee bee ##s bee\n")
+    assert topics_of(path) == {"1": "##s bee bee ##s bee"}
+    (query,) = topics_of(f"tokens:{path}").values()
+    assert isinstance(query, EncodedQuery)
+    assert query.terms is not None
+    assert query.terms.upper == {"bee": 3.0, "##s": 2.0}
+    qrels = write(tmp_path / "qrels.txt", "1 0 d1 1\n")
+    assert open_collection(None, topics=f"tokens:{path}", qrels=qrels).topics == {"1": query}
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "<topics>\n</topics>\n"])
@@ -125,5 +175,5 @@ def test_names_of_ir_datasets(tmp_path: Path) -> None:
     ir_datasets.registry.register("osmv-test/gone", absent)
     with pytest.raises(InputError, match="osmv-test/gone: ir_datasets can't fetch the queries"):
         topics_of("osmv-test/gone")
-    with pytest.raises(InputError, match="absent/set: neither a file nor a data set"):
+    with pytest.raises(InputError, match="absent/set: neither a file nor "):
         topics_of("absent/set")

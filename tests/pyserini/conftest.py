@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import gzip
-import importlib.metadata
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from opensearchpy import OpenSearch
-from pyserini_process import Pyserini, java_home
+from pyserini_process import Pyserini
 from rankings import Run
 
 from opensearch_multivector.evaluation.beir import Collection, read_collection
+from opensearch_multivector.evaluation.pyserini_names import installed, java_home
 from opensearch_multivector.indexing import index_documents
 from opensearch_multivector.plugin.mapping import Bm25Parameters
 from opensearch_multivector.queries.searcher import Searcher
@@ -24,9 +24,7 @@ DATA = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 @pytest.fixture(scope="session")
 def pyserini(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pyserini]:
-    try:
-        importlib.metadata.version("pyserini")
-    except importlib.metadata.PackageNotFoundError:
+    if not installed():
         pytest.skip("the extra pyserini is not installed")
     home = java_home()
     if home is None:

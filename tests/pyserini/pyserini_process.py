@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from opensearch_multivector.plugin.node import java
+from opensearch_multivector.evaluation.pyserini_names import environment
 
 
 class Pyserini:
@@ -18,20 +18,16 @@ class Pyserini:
     def __init__(self, java_home: Path, folder: Path) -> None:
         self.folder = folder
         self._log = folder / "pyserini.log"
-        environment = os.environ | {
-            "JAVA_HOME": str(java_home),
-            # Its evaluators ask for plain `java` and `python`.
-            "PATH": os.pathsep.join([str(java_home / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
-            "OPENAI_API_KEY": "none",  # asked for at import, never used
-            "HF_HUB_OFFLINE": "1",
-        }
+        # Its evaluators ask for plain `python`, too.
+        variables = environment(java_home)
+        variables["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{variables['PATH']}"
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("pyserini_side.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log.open("wb"),
             text=True,
-            env=environment,
+            env=variables | {"HF_HUB_OFFLINE": "1"},
         )
 
     def __call__(self, name: str, **arguments: Any) -> Any:
@@ -54,12 +50,3 @@ class Pyserini:
     def close(self) -> None:
         self._process.stdin.close()  # type: ignore[union-attr]
         self._process.wait(30)
-
-
-def java_home() -> Path | None:
-    """A Java 21 or newer with the vector module, as Pyserini starts it."""
-    for executable in java.candidates():
-        found = java.inspect(executable)
-        if found and found.version >= 21 and found.vector:
-            return executable.resolve().parents[1]
-    return None
