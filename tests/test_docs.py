@@ -25,7 +25,7 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTU
 BLOCK = re.compile(r"^```(bash|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 UNRUN = re.compile(r"^(git|cd|make|docker|pip|osmv node|osmv demo|\.ci/run)\b")
 # The indices that the pages make; whoever runs the tests on a cluster of their own must not lose one of these.
-INDICES = ("articles", "passages", "compact", "tokens")
+INDICES = ("articles", "passages", "compact", "tokens", "unicoil-*")
 
 
 def blocks(page: Path) -> list[tuple[str, str]]:
@@ -63,7 +63,7 @@ def check_unrun(command: str) -> None:
 
 @pytest.fixture
 def cleared(client: OpenSearch) -> Iterator[None]:
-    present = [name for name in INDICES if client.indices.exists(index=name)]
+    present = [name for name in INDICES if client.indices.exists(index=name, allow_no_indices=False)]
     assert not present, f"the documentation's indices {present} exist on this cluster: delete them or use another one"
     yield
     for name in INDICES:
