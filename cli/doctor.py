@@ -78,7 +78,7 @@ def check_index(client: OpenSearch, index: str) -> list[Check]:
         checks += [_artifact(client, title, kind, artifact_id) for kind, artifact_id in spec.artifacts.items()]
         if spec.vectors and spec.vectors.name != READY_VECTORS:
             checks.append(_encoder(f"{title} encoder", "text queries", spec.vectors, load_encoder))
-        if spec.terms is not None:
+        if spec.terms and spec.terms.name != READY_VECTORS:
             checks.append(_encoder(f"{title} terms", "the first stage slim", spec.terms, load_term_encoder))
     return checks
 

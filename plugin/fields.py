@@ -82,12 +82,15 @@ class FieldSpec:
             raise MismatchError(f"{who} needs {self.sub(name)}, which the index was made without: index with {remedy}")
         return found
 
-    def need_vectors(self, who: str) -> EncoderRef:
-        """The token-vector encoder. Raises MismatchError, naming ``who`` needs it, where there are no token vectors."""
+    def need_vectors(self, who: str, instead: str = "") -> EncoderRef:
+        """The token-vector encoder.
+
+        Raises MismatchError, naming ``who`` needs it and what goes ``instead``, where there are no token vectors.
+        """
         if self.vectors is None:
             raise MismatchError(
-                f"{who} needs token vectors, and field {self.field!r} of the index holds none: go without it (rerank "
-                "none), or index without --no-vectors"
+                f"{who} needs token vectors, which field {self.field!r} of the index was made without: "
+                f"{instead}index again without --no-vectors"
             )
         return self.vectors
 

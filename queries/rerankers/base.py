@@ -48,7 +48,7 @@ class Reranker(ABC):
     def check(self, spec: FieldSpec) -> None:
         """Raise MismatchError where the index lacks what this reranker reads."""
         if self.needs == "vectors":
-            spec.need_vectors(f"rerank {self.name!r}")
+            spec.need_vectors(f"rerank {self.name!r}", "search with rerank none, or ")
         if self.sub_field is not None:
             spec.need(self.sub_field, f"rerank {self.name!r}")
 

@@ -133,6 +133,8 @@ def test_weights_and_pooled_vectors_that_come_ready(client: OpenSearch, index_na
     assert len(searcher.search(both, first_stage="bm25+slim+dense").hits) == 3
     with pytest.raises(InputError, match="ready-made"):
         searcher.search("bees", first_stage="dense")
+    # There is no term encoder to load.
+    assert {check.state for check in check_index(client, index_name)} == {"ok"}
 
 
 def test_an_indexs_own_terms(client: OpenSearch, index_name: str) -> None:
