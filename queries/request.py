@@ -16,7 +16,9 @@ DEFAULT_FIRST_STAGE = "dense"
 DEFAULT_RERANK = AUTO
 DEFAULT_WINDOW = 100
 DEFAULT_FUSION = "auto"
+DEFAULT_TIES = "engine"
 _FUSIONS = ("auto", "engine", "client")
+_TIES = ("engine", "docid")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +40,13 @@ class SearchRequest:
     min_score: float | None = None
     explain: bool = False
     fusion: str = DEFAULT_FUSION
+    ties: str = DEFAULT_TIES
 
     def __post_init__(self) -> None:
         if self.fusion not in _FUSIONS:
             raise InputError(f"unknown fusion {self.fusion!r}: choose of {', '.join(_FUSIONS)}")
+        if self.ties not in _TIES:
+            raise InputError(f"unknown ties {self.ties!r}: choose of {', '.join(_TIES)}")
         stages = parse_first_stages(self.first_stage).stages
         if len(stages) > 1 and self.fusion == "engine" and (reason := why_not_hybrid(stages)):
             raise InputError(f"first stage {self.first_stage!r} can't be fused with fusion 'engine': {reason}")
