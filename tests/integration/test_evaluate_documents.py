@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch
 
+from opensearch_multivector.errors import InputError
 from opensearch_multivector.evaluation.collection_index import Corpus, index_corpus
 from opensearch_multivector.evaluation.provenance import sha256
 from opensearch_multivector.indexing import Bm25Parameters
@@ -127,6 +128,33 @@ def test_documents_that_are_no_file(client: OpenSearch, index_name: str, monkeyp
     assert read == before
     others = {indexed("three other lines"), indexed(bm25=Bm25Parameters(0.9, 0.4)), indexed(analyzer="standard")}
     assert len(others | {first}) == 4
+
+
+def test_an_index_of_no_file_is_gone_on_with(client: OpenSearch, index_name: str) -> None:
+    broken = True
+
+    def records() -> Iterator[Mapping[str, Any]]:
+        for number in range(1300):
+            if broken and number == 1200:
+                raise InputError("the network is gone")
+            yield {"_id": f"d{number}", "text": f"word{number}"}
+
+    said: list[str] = []
+
+    def indexed() -> str:
+        corpus = Corpus("words", records)
+        return index_corpus(client, index_name, corpus, encoder=None, no_vectors=True, message=said.append)
+
+    with pytest.raises(InputError, match="the network is gone") as raised:
+        indexed()
+    done = int(re.findall(r"\(([\d,]+) documents are done", str(raised.value))[0].replace(",", ""))
+    assert 500 <= done <= 1200
+    broken = False
+    index = indexed()
+    assert f"after line {done:,}" in said[0]
+    stats = client.indices.stats(index=index, metric="indexing,docs")["indices"][index]["primaries"]
+    # None was written twice.
+    assert (stats["docs"]["count"], stats["indexing"]["index_total"]) == (1300, 1300)
 
 
 def test_a_folders_index_is_of_all_its_files(client: OpenSearch, folder: Path) -> None:
