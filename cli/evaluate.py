@@ -51,10 +51,11 @@ def evaluate(
         ),
     ] = None,
     topics: Annotated[
-        str | None, typer.Option(help="Topics: a file (TSV, JSON lines, TREC), or a name of ir_datasets.")
+        str | None,
+        typer.Option(help="Topics: a file (TSV, JSON lines, TREC, XML), or a name of ir_datasets or Pyserini."),
     ] = None,
     qrels: Annotated[
-        str | None, typer.Option(help="Judgements: a file (TREC's or BEIR's), or a name of ir_datasets.")
+        str | None, typer.Option(help="Judgements: a file (TREC's or BEIR's), or such a name.")
     ] = None,
     index: Annotated[
         str | None, typer.Option(help="Index of the documents; default one named from them, made at first.")

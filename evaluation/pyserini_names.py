@@ -33,7 +33,7 @@ try:
         found = _base.get_qrels_file(name)
     answer = {"found": found}
 except Exception as error:
-    answer = {"error": str(error)}
+    answer = {"error": str(error).partition("\\n")[0]}
 print("\\n" + json.dumps(answer))
 """
 

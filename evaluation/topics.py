@@ -59,9 +59,9 @@ def open_collection(
         return read_collection(folder, split)
     if topics is None or qrels is None:
         raise InputError("topics and judgements go together: give a BEIR folder, or both --topics and --qrels.")
-    given = {"topics": topics, "qrels": qrels}
+    given = {"topics": topics.removeprefix(_TOKENS), "qrels": qrels}
     sources = {what: Path(source) if Path(source).exists() else source for what, source in given.items()}
-    name = folder.resolve().name if folder else Path(topics).name
+    name = folder.resolve().name if folder else Path(given["topics"]).name
     return judged_topics(name, topics_of(topics), qrels_of(qrels), sources | (corpus_file(folder) if folder else {}))
 
 

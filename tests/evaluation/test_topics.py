@@ -119,7 +119,8 @@ def test_texts_of_repeated_tokens(tmp_path: Path) -> None:
     assert query.terms is not None
     assert query.terms.upper == {"bee": 3.0, "##s": 2.0}
     qrels = write(tmp_path / "qrels.txt", "1 0 d1 1\n")
-    assert open_collection(None, topics=f"tokens:{path}", qrels=qrels).topics == {"1": query}
+    collection = open_collection(None, topics=f"tokens:{path}", qrels=qrels)
+    assert (collection.topics, collection.files["topics"]) == ({"1": query}, Path(path))
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "<topics>\n</topics>\n"])
