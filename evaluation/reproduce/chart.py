@@ -10,7 +10,7 @@ from opensearch_multivector.evaluation.reproduce.outcomes import Figure
 _LINE, _TOP, _BOTTOM = 20, 52, 36
 _LABEL, _PANEL, _GAP, _VALUE = 330, 300, 40, 70
 _WIDTH = _LABEL + 2 * _PANEL + _GAP + _VALUE + 20
-_WITHIN, _OUTSIDE, _MUTED = "#2166ac", "#b2182b", "#666"
+_WITHIN, _OUTSIDE, _MUTED = "#1a7f37", "#b2182b", "#666"
 _REACH = 3.0  # tolerances to either side; what lies beyond is drawn at the edge
 _LONGEST = 46  # characters of a label
 
@@ -44,7 +44,7 @@ def _axes(left: float, right: float, bottom: float) -> list[str]:
     """The tolerance band and the grids, under everything."""
     middle, unit = right + _PANEL / 2, _PANEL / 2 / _REACH
     marks = [
-        f'<rect x="{middle - unit:.1f}" y="{_TOP}" width="{2 * unit:.1f}" height="{bottom - _TOP}" fill="#2166ac22"/>'
+        f'<rect x="{middle - unit:.1f}" y="{_TOP}" width="{2 * unit:.1f}" height="{bottom - _TOP}" fill="#1a7f3722"/>'
     ]
     ticks = [(left + _PANEL * value / 4, f"{value / 4:g}") for value in range(5)]
     ticks += [(middle + value * unit, f"{value:+d}" if value else "0") for value in range(-3, 4)]

@@ -24,8 +24,9 @@ from opensearch_multivector.evaluation.reproduce.outcomes import (
     write_whole,
 )
 
-_VERDICT = "verdict"
-_HEAD = ["row", "measure", "expected", "ours", "difference", "tolerance", _VERDICT, "p50 / p95 ms", "index MB"]
+_ROW, _MEASURE, _VERDICT, _LATENCY, _SIZE = "row", "measure", "verdict", "p50 / p95 ms", "index MB"
+_HEAD = [_ROW, _MEASURE, "expected", "ours", "difference", "tolerance", _VERDICT, _LATENCY, _SIZE]
+_OF_THE_ROW = (_ROW, _LATENCY, _SIZE)
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 1180px; margin: 2rem auto; padding: 0 1rem; color: #1a1a1a }
@@ -33,9 +34,9 @@ h1 { font-size: 1.5rem } h2 { font-size: 1.2rem; margin-top: 2.5rem }
 table { border-collapse: collapse; width: 100%; margin: 1rem 0 }
 th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
 th { font-weight: 600; border-bottom: 2px solid #999 }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap }
-.name { font-weight: 600; overflow-wrap: anywhere }
-.green { color: #2166ac } .off, .failed { color: #b2182b; font-weight: 600 } .not-run { color: #666 }
+.measure, .number { white-space: nowrap } .number { text-align: right; font-variant-numeric: tabular-nums }
+.name { overflow-wrap: anywhere } small { color: #666 }
+.green { color: #1a7f37 } .off, .failed { color: #b2182b; font-weight: 600 } .not-run { color: #666 }
 svg { max-width: 100%; height: auto; margin: 1rem 0 }
 details { margin: .2rem 0 } summary { cursor: pointer } dl { margin: .5rem 1rem }
 dt { font-weight: 600 } dd { margin: 0 0 .3rem 1rem; overflow-wrap: anywhere }
@@ -113,8 +114,8 @@ def as_html(outcomes: Sequence[Outcome]) -> str:
     charts = {title: chart(title, figures) for _, title, figures in _charts(outcomes)}
     body = [f"<h1>Reproduction</h1>\n<p>{escape(counted(outcomes))}.</p>"]
     for title, group in _by_matrix(outcomes):
-        head = "".join(f"<th{_numeric(place)}>{escape(name)}</th>" for place, name in enumerate(_HEAD))
-        rows = "\n".join(_html_row(cells, outcome) for outcome in group for cells in _cells(outcome))
+        head = "".join(f"<th{_class(name)}>{escape(name)}</th>" for name in _HEAD)
+        rows = "\n".join(_html_row(_cells(outcome), outcome) for outcome in group)
         body.append(f"<h2>{escape(title)}</h2>\n{charts.get(title, '')}")
         body.append(f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>")
         body += [_html_details(outcome) for outcome in group]
@@ -210,15 +211,23 @@ def _given(choices: Mapping[str, Any], kind: type[IndexChoice | SearchChoice]) -
     return ", ".join(f"{key} {' '.join(value) if isinstance(value, list) else value}" for key, value in given.items())
 
 
-def _html_row(cells: Sequence[str], outcome: Outcome) -> str:
-    row_class = f' class="name {outcome.status.replace(" ", "-")}"'
-    out = []
-    for place, cell in enumerate(cells):
-        kind = row_class if place == 0 else _numeric(place)
-        if _HEAD[place] == _VERDICT:
-            kind = f' class="{cell.replace(" ", "-")}"'
-        out.append(f"<td{kind}>{escape(cell)}</td>")
-    return f"<tr>{''.join(out)}</tr>"
+def _html_row(lines: Sequence[Sequence[str]], outcome: Outcome) -> str:
+    """A row's lines; what is of the row as a whole spans them all."""
+    below = " — ".join(filter(None, (outcome.reason, outcome.row["source"])))
+    rows = []
+    for number, cells in enumerate(lines):
+        out = []
+        for head, cell in zip(_HEAD, cells, strict=True):
+            content, attributes = escape(cell), _class(head, cell)
+            if head in _OF_THE_ROW:
+                if number:
+                    continue
+                attributes += f' rowspan="{len(lines)}"'
+            if head == _ROW:
+                content = f"<strong>{content}</strong><br><small>{escape(below)}</small>"
+            out.append(f"<td{attributes}>{content}</td>")
+        rows.append(f"<tr>{''.join(out)}</tr>")
+    return "\n".join(rows)
 
 
 def _html_details(outcome: Outcome) -> str:
@@ -226,8 +235,10 @@ def _html_details(outcome: Outcome) -> str:
     return f"<details><summary>{escape(outcome.name)}: {outcome.status}</summary><dl>{told}</dl></details>"
 
 
-def _numeric(place: int) -> str:
-    return "" if place in (0, 1, _HEAD.index(_VERDICT)) else ' class="number"'
+def _class(head: str, cell: str = "") -> str:
+    if head == _VERDICT:
+        return f' class="{cell.replace(" ", "-")}"'
+    return f' class="{"name" if head == _ROW else "measure" if head == _MEASURE else "number"}"'
 
 
 def _latency(outcome: Outcome) -> str:
