@@ -54,9 +54,7 @@ def evaluate(
         str | None,
         typer.Option(help="Topics: a file (TSV, JSON lines, TREC, XML), or a name of ir_datasets or Pyserini."),
     ] = None,
-    qrels: Annotated[
-        str | None, typer.Option(help="Judgements: a file (TREC's or BEIR's), or such a name.")
-    ] = None,
+    qrels: Annotated[str | None, typer.Option(help="Judgements: a file (TREC's or BEIR's), or such a name.")] = None,
     index: Annotated[
         str | None, typer.Option(help="Index of the documents; default one named from them, made at first.")
     ] = None,

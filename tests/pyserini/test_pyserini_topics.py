@@ -159,7 +159,5 @@ def test_names_that_pyserini_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", f"-Duser.home={tmp_path}")
     assert topics_of("dl19-passage") == {"19335": "anthropological definition of environment"}
     assert qrels_of("dl20-passage") == {"23849": {"1020327": 2}}
-    with pytest.raises(
-        InputError, match="no-such-topics: neither a file nor topics that ir_datasets or Pyserini"
-    ):
+    with pytest.raises(InputError, match="no-such-topics: neither a file nor topics that ir_datasets or Pyserini"):
         topics_of("no-such-topics")
