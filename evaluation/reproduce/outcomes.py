@@ -127,20 +127,17 @@ class Results:
         self.out = out
 
     def folder(self, matrix: Matrix, row: Row) -> Path:
-        """Where a row's result and run lie; names that a file name can't hold are told apart by a hash."""
-        name = f"{matrix.name}.{row.name}"
-        plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:100]
-        digest = "" if plain == name else f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-        return self.out / "rows" / f"{plain}{digest}"
+        """Where a row's result and run lie."""
+        return self.out / "rows" / _file_name(f"{matrix.name}.{row.name}")
 
-    def make_folder(self, matrix: Matrix, row: Row) -> Path:
-        """The same, made where it is not there. Raises InputError."""
-        folder = self.folder(matrix, row)
+    def dead_letters(self, collection: str, digest: str) -> Path:
+        """Where the documents go that an index of this digest rejects. Raises InputError where there can be no such."""
+        folder = self.out / "rejected"
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder}: can't be made ({error.strerror}).") from None
-        return folder
+        return folder / f"{_file_name(collection)}-{digest[:8]}.jsonl"
 
     def of(self, matrix: Matrix, row: Row) -> Stored | None:
         """A row's result; None where it was not finished. Raises InputError."""
@@ -168,6 +165,12 @@ class Results:
             "header": outcome.header,
         }
         write_whole(self.folder(matrix, row) / "result.json", json.dumps(content, indent=1) + "\n")
+
+
+def _file_name(name: str) -> str:
+    """Names that a file name can't hold are told apart by a hash."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]+", "-", name)[:100]
+    return plain if plain == name else f"{plain}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -195,6 +195,8 @@ def _details(outcome: Outcome) -> dict[str, str]:
             "versions": f"{versions}; OpenSearch {engine['opensearch']}, {engine['nodes']} node(s); {plugins}",
             "run": f"{outcome.run}, SHA-256 {header['run']['sha256']}",
         }
+        if rejected := header["reproduced"]["rejected"]:
+            told["rejected"] = f"{rejected:,} of the documents, see the folder rejected"
         if skipped := header["results"]["skipped"]:
             told["skipped"] = f"{skipped:,} candidates had no vectors that could be read"
     return {name: " ".join(value.split()) for name, value in told.items() if value}

@@ -25,6 +25,7 @@ from opensearch_multivector.evaluation.provenance import describe_index, read_he
 from opensearch_multivector.evaluation.reproduce.matrix import CollectionChoice, IndexChoice, Matrix, Row
 from opensearch_multivector.evaluation.reproduce.outcomes import NOT_RUN, Outcome, Results, Stored
 from opensearch_multivector.evaluation.reproduce.sources import Models, Source, UnavailableError, find_source
+from opensearch_multivector.expressions import text
 from opensearch_multivector.indexing import Bm25Parameters, Layout
 from opensearch_multivector.indexing import Progress as Indexing
 from opensearch_multivector.indexing.target import index_uuid
@@ -131,7 +132,7 @@ class Reproduction:
         start = time.perf_counter()
         collection = source.collection()
         encoder, terms = self._models.encoder(row.index), self._models.term_encoder(row.index.terms)
-        folder = self.results.make_folder(matrix, row)
+        rejected = self.results.dead_letters(row.collection, _index_digest(matrix, row))
         index = index_corpus(
             self._client,
             row.collection,
@@ -145,7 +146,7 @@ class Reproduction:
             no_vectors=row.index.no_vectors,
             bm25=_bm25(row.index),
             analyzer=row.index.analyzer,
-            dead_letters=folder / "dead.jsonl",
+            dead_letters=rejected,
             progress=watcher.indexing,
             message=watcher.message,
         )
@@ -159,9 +160,9 @@ class Reproduction:
             fusion=row.search.fusion,
             remove_query=row.search.remove_query,
             measures=list(row.expected),
-            runs_dir=folder,
+            runs_dir=self.results.folder(matrix, row),
             origin={
-                "reproduced": {"matrix": matrix.name, "row": row.as_json()},
+                "reproduced": {"matrix": matrix.name, "row": row.as_json(), "rejected": _lines(rejected)},
                 **describe_index(self._client, index, searcher.spec),
             },
             latency_topics=self._latency_topics,
@@ -184,6 +185,19 @@ def spec_digest(matrix: Matrix, row: Row) -> str:
     """Of all in a matrix that decides a row's figures."""
     parts = [asdict(matrix.collections[row.collection]), asdict(row.index), asdict(row.search), sorted(row.expected)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _index_digest(matrix: Matrix, row: Row) -> str:
+    """Of what is to be indexed, and how: rows that share it share an index."""
+    parts = [asdict(matrix.collections[row.collection]), asdict(row.index), list(map(text, row.sub_fields))]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _lines(path: Path) -> int:
+    if not path.exists():
+        return 0
+    with path.open("rb") as lines:
+        return sum(1 for _ in lines)
 
 
 def index_state(client: OpenSearch, index: str) -> dict[str, Any] | None:
