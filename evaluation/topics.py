@@ -39,7 +39,7 @@ from opensearch_multivector.evaluation.beir import (
 )
 from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
 
-_TOKENS = "tokens:"
+TOKENS = "tokens:"
 _ID_FIELDS = ("_id", "id", "qid", "query_id")
 _TEXT_FIELDS = ("text", "title", "query")
 # A tag at the start of a line, and the word that TREC puts behind some of them.
@@ -59,7 +59,7 @@ def open_collection(
         return read_collection(folder, split)
     if topics is None or qrels is None:
         raise InputError("topics and judgements go together: give a BEIR folder, or both --topics and --qrels.")
-    given = {"topics": topics.removeprefix(_TOKENS), "qrels": qrels}
+    given = {"topics": topics.removeprefix(TOKENS), "qrels": qrels}
     sources = {what: Path(source) if Path(source).exists() else source for what, source in given.items()}
     name = folder.resolve().name if folder else Path(given["topics"]).name
     return judged_topics(name, topics_of(topics), qrels_of(qrels), sources | (corpus_file(folder) if folder else {}))
@@ -70,10 +70,10 @@ def topics_of(source: str) -> Topics:
 
     Raises InputError with file and line, MissingDependencyError.
     """
-    if source.startswith(_TOKENS) and not Path(source).exists():
+    if source.startswith(TOKENS) and not Path(source).exists():
         return {
             query_id: query if isinstance(query, EncodedQuery) else _counted(query)
-            for query_id, query in topics_of(source.removeprefix(_TOKENS)).items()
+            for query_id, query in topics_of(source.removeprefix(TOKENS)).items()
         }
     path = Path(source)
     if not path.exists():

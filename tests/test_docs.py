@@ -66,8 +66,7 @@ def cleared(client: OpenSearch) -> Iterator[None]:
     present = [name for name in INDICES if client.indices.exists(index=name, allow_no_indices=False)]
     assert not present, f"the documentation's indices {present} exist on this cluster: delete them or use another one"
     yield
-    for name in INDICES:
-        client.indices.delete(index=name, ignore_unavailable=True)
+    client.indices.delete(index=INDICES, ignore_unavailable=True)
 
 
 @pytest.mark.integration

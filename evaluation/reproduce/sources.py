@@ -18,7 +18,7 @@ from opensearch_multivector.evaluation.beir import Collection, collection_files,
 from opensearch_multivector.evaluation.collection_index import Corpus
 from opensearch_multivector.evaluation.provenance import sha256
 from opensearch_multivector.evaluation.reproduce.matrix import NONE, CollectionChoice, IndexChoice
-from opensearch_multivector.evaluation.topics import qrels_of, topics_of
+from opensearch_multivector.evaluation.topics import TOKENS, qrels_of, topics_of
 from opensearch_multivector.indexing.readers import files_of
 
 # What data sets call a document's text, where it has a title beside it.
@@ -43,7 +43,7 @@ class Source:
         """Of what the files hold; what a name stands for is taken to stay as it is. Raises UnavailableError."""
         with _unavailable(f"collection {self.name!r}"):
             corpus = files_of(self.documents) if isinstance(self.documents, Path) else [self.documents]
-            parts = [sha256(part) if isinstance(part, Path) else part for part in (*corpus, self.topics, self.qrels)]
+            parts = [_digest(part) for part in (*corpus, self.topics, self.qrels)]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     def collection(self) -> Collection:
@@ -71,8 +71,16 @@ def find_source(name: str, choice: CollectionChoice, data: Path) -> Source:
         return Source(name, folder, files["topics"], files["qrels"])
     if not choice.documents:
         raise UnavailableError(f"collection {name!r}: there is no folder {folder}; --data says where collections lie")
-    parts = (choice.documents, choice.topics, choice.qrels)
-    return Source(name, *(data / part if (data / part).exists() else part for part in parts))
+    return Source(name, *(_below(data, part) for part in (choice.documents, choice.topics, choice.qrels)))
+
+
+def _below(data: Path, part: str) -> Path | str:
+    """A path below ``data``, also one that is to be read as tokens; else the name as it is."""
+    prefix = TOKENS if part.startswith(TOKENS) else ""
+    path = data / part.removeprefix(prefix)
+    if not path.exists():
+        return part
+    return f"{prefix}{path}" if prefix else path
 
 
 @dataclass
@@ -103,6 +111,11 @@ class Models:
             with _unavailable(f"term encoder {name!r}"):
                 self._terms = name, load_term_encoder(name)
         return self._terms[1]
+
+
+def _digest(part: Path | str) -> str:
+    path = part if isinstance(part, Path) else Path(part.removeprefix(TOKENS))
+    return sha256(path) if path.is_file() else str(part)
 
 
 @contextmanager
