@@ -16,8 +16,11 @@ Examples:  osmv export-vectors papers --out papers-impacts --format JsonVectorCo
 
            osmv export-vectors papers --out papers-vectors --format npz
 
+           osmv export-vectors papers --out papers-slim --format slim
+
 jsonl and npz hold token vectors as they are stored, after reductions and codec; osmv index reads both. Pyserini's
-JsonVectorCollection holds term weights, of an index made with --sub-field slim:keep=true.
+JsonVectorCollection holds term weights, of an index made with --sub-field slim:keep=true. slim is what Pyserini's
+SlimSearcher reads, of an index made with --sub-field token_terms.
 
 Exit codes: 0 written, 1 written without documents whose vectors are damaged, 2 bad options or a file that can't be
 written, 3 the cluster, 4 no such field or no such vectors.
@@ -32,14 +35,17 @@ def register(app: typer.Typer) -> None:
 def export_vectors(
     index: Annotated[str, typer.Argument(help="Index to export.")],
     cluster: Cluster,
-    out: Annotated[Path, typer.Option(help="Folder for the file, which is named from the index.")],
+    out: Annotated[Path, typer.Option(help="Folder for the file, which is named from the index, or for slim's files.")],
     format_: Annotated[
-        str, typer.Option("--format", help="JsonVectorCollection (term weights), jsonl or npz (token vectors).")
+        str, typer.Option("--format", help="JsonVectorCollection, slim (term weights), jsonl or npz (token vectors).")
     ],
     field: Annotated[str, typer.Option(help="Multi-vector field.")] = "mv",
     scale: Annotated[
         float | None,
-        typer.Option(help="Term weights times this, as whole numbers: Pyserini cuts off what is behind the point."),
+        typer.Option(
+            help="Term weights times this, as whole numbers: Pyserini cuts off what is behind the point. "
+            "Default of slim: the index's slim:scale, or 51.2."
+        ),
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:

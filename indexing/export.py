@@ -1,13 +1,14 @@
 """The vectors of an index back into files: token vectors as `.npz` or JSON lines, term weights for Pyserini.
 
-Documents come by a scroll, a page at a time, and each is written as it comes. The file appears under its name only when
-it is whole.
+Documents come by a scroll, a page at a time, and each is written as it comes. A file appears under its name only when
+it is whole, several of a folder together.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -24,6 +25,7 @@ from opensearch_multivector.encoding.codecs import decode_blob
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.encoding.sparsify import term_of
 from opensearch_multivector.errors import BlobError, InputError, MismatchError
+from opensearch_multivector.indexing.export_slim import SlimFolder
 from opensearch_multivector.indexing.sub_fields.base import json_row
 from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
@@ -55,7 +57,7 @@ class Exported:
 
 
 class _Form(Protocol):
-    """A file being written. ``docvalues``, ``source``: what it needs of a hit."""
+    """A file, or a folder of files, being written. ``docvalues``, ``source``: what it needs of a hit."""
 
     docvalues: list[str]
     source: bool | list[str]
@@ -78,7 +80,7 @@ def export_vectors(
     scale: float | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Exported:
-    """Write an index's vectors into a file in ``folder``, which is made where it is absent.
+    """Write an index's vectors into ``folder``, which is made where it is absent; in most forms into one file there.
 
     ``form``: a key of `FORMS`. ``scale``: term weights are multiplied by it and rounded to whole numbers, those of 0
     left out. ``progress`` is called with the documents done and all there are.
@@ -88,13 +90,13 @@ def export_vectors(
     """
     if form not in FORMS:
         raise InputError(f"unknown format {form!r}: choose of {', '.join(FORMS)}")
-    if scale is not None and form != "JsonVectorCollection":
-        raise InputError(f"a scale is for the term weights of JsonVectorCollection, not for {form}")
+    if scale is not None and form not in ("JsonVectorCollection", "slim"):
+        raise InputError(f"a scale is for the term weights of JsonVectorCollection and slim, not for {form}")
     if scale is not None and not 0 < scale < float("inf"):
         raise InputError(f"the scale must be a number above 0, not {scale}")
     spec = load_state(client, read_spec(client, index, field))
     suffix, make = FORMS[form]
-    path = folder / f"{index}{suffix}"
+    path = folder / f"{index}{suffix}" if suffix else folder
     with cluster_errors():
         total = int(client.count(index=index)["count"])
     done = without = unreadable = 0
@@ -126,16 +128,26 @@ def _hits(client: OpenSearch, index: str, writer: _Form) -> Iterator[dict[str, A
 
 @contextmanager
 def _whole(path: Path) -> Iterator[Path]:
-    """A path to write to, moved to ``path`` at the end; what is left of an unfinished one is removed."""
+    """A path to write to, moved to ``path`` at the end; what is left of an unfinished one is removed.
+
+    The files of a folder are moved into it, and leave alone what else is there.
+    """
     # Hidden, so that a reader of the folder passes over it.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
-        unfinished.replace(path)
+        if unfinished.is_dir():
+            path.mkdir(exist_ok=True)
+            for file in unfinished.iterdir():
+                file.replace(path / file.name)
+        else:
+            unfinished.replace(path)
     except OSError as error:
         raise InputError(f"{path} can't be written: {error.strerror or error}") from None
     finally:
+        if unfinished.is_dir():
+            shutil.rmtree(unfinished, ignore_errors=True)
         with suppress(OSError):
             unfinished.unlink()
 
@@ -254,4 +266,5 @@ FORMS: dict[str, tuple[str, Callable[[Path, FieldSpec, float | None], _Form]]] =
     "JsonVectorCollection": (".jsonl", _VectorCollection),
     "jsonl": (".jsonl", _Lines),
     "npz": (".npz", _Npz),
+    "slim": ("", SlimFolder),
 }
