@@ -51,6 +51,21 @@ class QueryEncoder:
             self._encoder = encoder
         return self._encoder
 
+    def term_encoder(self) -> TermEncoder:
+        """The SLIM encoder, loaded by the name in the index where none was given."""
+        if self._spec.terms is None:
+            raise MismatchError("first stage 'slim' needs SLIM terms: index with --terms to have them")
+        if self._spec.terms.name == READY_VECTORS:
+            raise InputError(
+                "the index holds terms that were brought ready-made, so there is no encoder for a query text: search "
+                "with an EncodedQuery of ready terms, or with --query-terms"
+            )
+        if self._term_encoder is None:
+            term_encoder = load_term_encoder(self._spec.terms.name)
+            _check("term encoder", term_encoder, self._spec.terms)
+            self._term_encoder = term_encoder
+        return self._term_encoder
+
     def spans(self) -> TokenSpans | None:
         """What finds token spans for `explain`, or None where the vectors came without an encoder."""
         if self._spec.need_vectors("explain").name == READY_VECTORS:
@@ -93,21 +108,10 @@ class QueryEncoder:
         return replace(query, vectors=self._reducer.query(query.vectors))
 
     def _terms(self, texts: list[str]) -> list[QueryTerms]:
-        if self._spec.terms is None:
-            raise MismatchError("first stage 'slim' needs SLIM terms: index with --terms to have them")
-        if self._spec.terms.name == READY_VECTORS:
-            raise InputError(
-                "the index holds terms that were brought ready-made, so there is no encoder for a query text: search "
-                "with an EncodedQuery of ready terms, or with --query-terms"
-            )
-        if self._term_encoder is None:
-            term_encoder = load_term_encoder(self._spec.terms.name)
-            _check("term encoder", term_encoder, self._spec.terms)
-            self._term_encoder = term_encoder
-        vocabulary = self._term_encoder.vocabulary
+        encoder = self.term_encoder()
         return [
-            QueryTerms(upper_bound_terms(tokens, vocabulary), fused_terms(tokens, vocabulary), tokens)
-            for tokens in self._term_encoder.encode_terms(texts, "query")
+            QueryTerms(upper_bound_terms(tokens, encoder.vocabulary), fused_terms(tokens, encoder.vocabulary), tokens)
+            for tokens in encoder.encode_terms(texts, "query")
         ]
 
     def _check_complete(self, query: EncodedQuery, needs: frozenset[str]) -> None:

@@ -35,6 +35,11 @@ class Hit:
     source: dict[str, Any] = field(default_factory=dict)
     matches: tuple[TokenMatch, ...] | None = None
 
+    @property
+    def docid(self) -> str:
+        """``doc_id``, as Pyserini calls it."""
+        return self.doc_id
+
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:

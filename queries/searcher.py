@@ -42,9 +42,9 @@ class Searcher:
     """Searches one multi-vector field of one index (or alias).
 
     The field's description is read from the index once, here; encoders load at first use. ``tenant``: a query clause
-    that every search of this searcher is held to, whatever its own filter says. Safe to share between threads
-    after the first search. Raises ClusterError where the index can't be read, MismatchError where it has no such field
-    or a given encoder is not the index's.
+    that every search of this searcher is held to, whatever its own filter says. ``queries`` is what encodes queries.
+    Safe to share between threads after the first search. Raises ClusterError where the index can't be read,
+    MismatchError where it has no such field or a given encoder is not the index's.
 
         >>> searcher = Searcher(connect(), "articles")
         >>> searcher.search("how do bees find their way home?").hits[0].doc_id
@@ -67,7 +67,7 @@ class Searcher:
         self._engine: Engine | None = None  # asked for at the first search that leaves something open
         self.spec = load_state(client, read_spec(client, index, field))
         self._client = client
-        self._queries = QueryEncoder(self.spec, encoder, term_encoder)
+        self.queries = QueryEncoder(self.spec, encoder, term_encoder)
 
     def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
         """Search for one query: a text, or an `EncodedQuery` with vectors made elsewhere.
@@ -89,7 +89,7 @@ class Searcher:
         """
         request = SearchRequest(query, **options).within(self._tenant).on(self.spec)
         start = time.perf_counter()
-        (encoded,) = self._queries.encode([query], request.needs)
+        (encoded,) = self.queries.encode([query], request.needs)
         timings = {"encode": (time.perf_counter() - start) * 1e3}
         running = plan(self.spec, request, encoded, self._spans(request), self._engine_for(request))
         outcome = advance(running, None)
@@ -110,7 +110,7 @@ class Searcher:
     def _search_batch(self, queries: Sequence[str | EncodedQuery], options: dict[str, Any]) -> list[SearchResult]:
         requests = [SearchRequest(query, **options).within(self._tenant).on(self.spec) for query in queries]
         start = time.perf_counter()
-        encoded = self._queries.encode(queries, requests[0].needs)
+        encoded = self.queries.encode(queries, requests[0].needs)
         share = (time.perf_counter() - start) * 1e3 / len(queries)
         timings = [{"encode": share} for _ in queries]
         plans: list[Plan] = [
@@ -136,7 +136,7 @@ class Searcher:
         return self._engine or Engine()
 
     def _spans(self, request: SearchRequest) -> TokenSpans | None:
-        return self._queries.spans() if request.explain else None
+        return self.queries.spans() if request.explain else None
 
     def _run(self, round_: Round) -> list[Response]:
         if len(round_.bodies) > 1 and takes_msearch(round_):
