@@ -40,7 +40,7 @@ from opensearch_multivector.queries.searcher import Searcher
 pytestmark = pytest.mark.integration
 
 DIM = 4
-WORDS = "a b c d e f".split()
+WORDS = ["a", "b", "c", "d", "e", "f"]
 
 
 def impacts() -> dict[str, dict[str, int]]:
@@ -128,7 +128,7 @@ def test_weights_come_from_any_encoder_or_a_file(client: OpenSearch, index: str,
     with pytest.raises(InputError, match="has no query 'other'"):
         ImpactSearcher.from_index(index, client=client, query_encoder=path).search("other")
     path.write_text('{"contents": "five5"}\n')
-    with pytest.raises(InputError, match=r"queries.jsonl:1: a ready query is an object"):
+    with pytest.raises(InputError, match=r"queries\.jsonl:1: a ready query is an object"):
         ImpactSearcher.from_index(index, client=client, query_encoder=path)
     for wrong, message in (("castorini/unicoil", "no file of ready queries"), (7, "an object with encode")):
         with pytest.raises(InputError, match=message):
@@ -260,7 +260,7 @@ def test_queries_of_pyserini_have_whole_weights(client: OpenSearch, slim_index: 
 
 def test_pyserinis_ranking_takes_documents_as_pyserini_has_them(client: OpenSearch, index_name: str) -> None:
     fill(client, index_name, Slim(), StoredTokenTerms())
-    with pytest.raises(MismatchError, match="slim:scale=51.2"):
+    with pytest.raises(MismatchError, match=r"slim:scale=51\.2"):
         SlimSearcher.from_index(index_name, client=client, as_pyserini=True, term_encoder=ENCODER)
 
 
