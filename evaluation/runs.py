@@ -31,13 +31,13 @@ BLANK = "␣"  # stands for a blank inside an id: columns are split at white spa
 RUN_FORMATS = {"trec": ".trec", "msmarco": ".tsv"}
 
 
-def strict_ranking(hits: Iterable[tuple[str, float]]) -> Ranking:
+def strict_ranking(hits: Iterable[tuple[str, float]], *, as_given: bool = False) -> Ranking:
     """The ranking trec_eval will see: neighbours of equal score by document id from last to first, scores falling.
 
     ``hits``: (document id, score) in rank order. The order between different scores is kept even where a score rises
-    (a rerank's head may be on another scale than its tail). A score is lowered, by one step of a 32-bit float, only
-    where it would tie with or pass its predecessor. Raises InputError on a score that is not a finite 32-bit float or a
-    document that appears twice.
+    (a rerank's head may be on another scale than its tail), and ``as_given`` that of equal ones, too. A score is
+    lowered, by one step of a 32-bit float, only where it would tie with or pass its predecessor. Raises InputError on a
+    score that is not a finite 32-bit float or a document that appears twice.
     """
     scored = [(doc_id, np.float32(score)) for doc_id, score in hits]
     if len({doc_id for doc_id, _ in scored}) < len(scored):
@@ -47,7 +47,7 @@ def strict_ranking(hits: Iterable[tuple[str, float]]) -> Ranking:
     for score, tied in groupby(scored, key=lambda hit: hit[1]):
         if not np.isfinite(score):
             raise InputError("a score is not a finite 32-bit number.")
-        for doc_id, _ in sorted(tied, reverse=True):
+        for doc_id, _ in tied if as_given else sorted(tied, reverse=True):
             lowered = score if score < ceiling else np.nextafter(ceiling, np.float32(-np.inf))
             ranking.append((doc_id, float(lowered)))
             ceiling = lowered

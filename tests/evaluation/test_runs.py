@@ -44,6 +44,14 @@ def test_order_is_the_one_trec_eval_gives_the_raw_scores(hits: list[tuple[str, f
     assert [doc_id for doc_id, _ in strict_ranking(hits)] == [doc_id for doc_id, _ in by_trec_eval]
 
 
+def test_equal_scores_stay_in_their_order_where_that_is_asked_for() -> None:
+    hits = [("b", 2.0), ("a", 1.0), ("c", 1.0), ("b2", 1.0)]
+    assert [doc_id for doc_id, _ in strict_ranking(hits)] == ["b", "c", "b2", "a"]
+    ranking = strict_ranking(hits, as_given=True)
+    assert [doc_id for doc_id, _ in ranking] == ["b", "a", "c", "b2"]
+    assert all(later < earlier for (_, earlier), (_, later) in pairwise(ranking))
+
+
 def test_a_rising_score_does_not_change_the_order() -> None:
     # A rerank's head scored on another scale than the tail it was put before.
     ranking = strict_ranking([("a", 3.0), ("b", 2.0), ("c", 90.0), ("d", 80.0)])
