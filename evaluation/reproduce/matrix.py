@@ -116,7 +116,7 @@ class SearchChoice:
     window_size: int = 1000
     fusion: str = DEFAULT_FUSION
     as_pyserini: bool = False
-    min_idf: float = 0.0
+    min_idf: int = 0
     remove_query: bool = False
 
     def __post_init__(self) -> None:
