@@ -93,6 +93,14 @@ def evaluate(
         bool,
         typer.Option("--remove-query", help="Take documents that are topics (of the same id) out of their rankings."),
     ] = False,
+    as_pyserini: Annotated[
+        bool,
+        typer.Option(
+            help="SLIM as Pyserini ranks it (slim, slim/slim): its weights and lower bound, equal scores by docid, and "
+            "as many candidates as --size times (--min-idf + 1)."
+        ),
+    ] = False,
+    min_idf: Annotated[int, typer.Option(min=0, help="With --as-pyserini: terms need a greater idf.")] = 0,
     measure: Annotated[
         list[str] | None, typer.Option(help="Measure of ir-measures; default nDCG@10, R@100, RR@10.")
     ] = None,
@@ -172,6 +180,8 @@ def evaluate(
             window_size=window_size,
             fusion=fusion,
             remove_query=remove_query,
+            as_pyserini=as_pyserini,
+            min_idf=min_idf,
             measures=measures,
             runs_dir=runs_dir,
             run_format=run_format,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from opensearch_multivector.evaluation.provenance import hashes, write_header
 from opensearch_multivector.evaluation.runs import RUN_FORMATS, RunWriter, check_run_format, strict_ranking
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import FirstStage, parse_first_stages
+from opensearch_multivector.queries.pyserini import pyserini_queries
 from opensearch_multivector.queries.request import DEFAULT_FUSION, SearchRequest
 from opensearch_multivector.queries.rerankers import Reranker, parse_rerank
 from opensearch_multivector.queries.searcher import Searcher
@@ -137,6 +138,8 @@ def evaluate(
     run_format: str = "trec",
     origin: Mapping[str, Any] | None = None,
     remove_query: bool = False,
+    as_pyserini: bool = False,
+    min_idf: int = 0,
     latency_topics: int = 100,
     progress: Progress | None = None,
 ) -> Evaluation:
@@ -147,7 +150,8 @@ def evaluate(
     ``runs_dir`` each configuration's ranking is written there as a run in ``run_format`` (one of `RUN_FORMATS`), beside
     it a header with ``origin`` (what `provenance.describe_index` says) and all else that is needed to repeat it.
     ``fusion``: see `Searcher.search`. ``remove_query``: for collections whose topics are documents themselves, of the
-    same id (ArguAna, Quora); these are taken out of their own rankings.
+    same id (ArguAna, Quora); these are taken out of their own rankings. ``as_pyserini``: topics, order of equal scores
+    and number of candidates are those of Pyserini's SLIM with that ``min_idf`` (`queries.pyserini.pyserini_queries`).
 
     Raises InputError on an unknown measure or an impossible size, and what `Searcher.search_many` raises.
     """
@@ -156,6 +160,12 @@ def evaluate(
     if size < 1:
         raise InputError(f"size is {size}; a ranking holds at least one document.")
     check_run_format(run_format)
+    more: dict[str, Any] = {"fusion": fusion}
+    if as_pyserini:
+        queries = pyserini_queries(searcher.client, searcher, list(collection.topics.values()), min_idf)
+        collection = replace(collection, topics=dict(zip(collection.topics, queries, strict=True)))
+        window_size = size * (min_idf + 1)
+        more["ties"] = "docid"
     timed = _spread(list(collection.topics.values()), latency_topics)
     described = {"name": collection.name, "topics": len(collection.topics)}
     if runs_dir:
@@ -163,7 +173,7 @@ def evaluate(
     outcomes = []
     for configuration in dict.fromkeys(configurations):
         scorer = Scorer(collection.qrels, measures)
-        options = configuration.options(size, window_size) | {"fusion": fusion}
+        options = configuration.options(size, window_size) | more
         report = _Reporter(progress, configuration.name, len(collection.topics) + len(timed))
         name = configuration.name.replace("/", ".") + RUN_FORMATS[run_format]
         run = runs_dir / name if runs_dir else None
@@ -177,7 +187,9 @@ def evaluate(
                 run,
                 {
                     "name": outcome.configuration,
-                    "search": options | ({"remove_query": True} if remove_query else {}),
+                    "search": options
+                    | ({"remove_query": True} if remove_query else {})
+                    | ({"as_pyserini": True, "min_idf": min_idf} if as_pyserini else {}),
                     "collection": described,
                     **(origin or {}),
                     "results": outcome.as_json() | {"latency_topics": len(timed)},
@@ -215,7 +227,8 @@ def _rank(
         results = searcher.search_many(list(batch.values()), **options)
         rankings = {
             query_id: strict_ranking(
-                (hit.doc_id, hit.score) for hit in result.hits if not (remove_query and hit.doc_id == query_id)
+                ((hit.doc_id, hit.score) for hit in result.hits if not (remove_query and hit.doc_id == query_id)),
+                as_given=options.get("ties") == "docid",
             )
             for query_id, result in zip(batch, results, strict=True)
         }

@@ -66,7 +66,7 @@ class Searcher:
         self._tenant = tenant
         self._engine: Engine | None = None  # asked for at the first search that leaves something open
         self.spec = load_state(client, read_spec(client, index, field))
-        self._client = client
+        self.client = client
         self.queries = QueryEncoder(self.spec, encoder, term_encoder)
 
     def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
@@ -132,7 +132,7 @@ class Searcher:
 
     def _engine_for(self, request: SearchRequest) -> Engine:
         if self._engine is None and request.asks_engine:
-            self._engine = ask_engine(self._client, self.index)
+            self._engine = ask_engine(self.client, self.index)
         return self._engine or Engine()
 
     def _spans(self, request: SearchRequest) -> TokenSpans | None:
@@ -143,14 +143,14 @@ class Searcher:
             return self._run_batch([round_])[0]
         params = search_params(round_)
         with cluster_errors():
-            return [self._patiently(self._client.search, body=body, params=params) for body in round_.bodies]
+            return [self._patiently(self.client.search, body=body, params=params) for body in round_.bodies]
 
     def _run_batch(self, rounds: list[Round]) -> list[list[Response]]:
         if not all(map(takes_msearch, rounds)):
             return [self._run(round_) for round_ in rounds]
 
         def send(**arguments: Any) -> list[list[Response]]:
-            return responses_of_batch(rounds, self._client.msearch(**arguments))
+            return responses_of_batch(rounds, self.client.msearch(**arguments))
 
         with cluster_errors():
             answers: list[list[Response]] = self._patiently(send, body=msearch_lines(rounds))

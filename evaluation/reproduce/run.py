@@ -159,6 +159,8 @@ class Reproduction:
             window_size=row.search.window_size,
             fusion=row.search.fusion,
             remove_query=row.search.remove_query,
+            as_pyserini=row.search.as_pyserini,
+            min_idf=row.search.min_idf,
             measures=list(row.expected),
             runs_dir=self.results.folder(matrix, row),
             origin={

@@ -22,6 +22,10 @@ from opensearch_multivector.encoding.sparsify import (
     whole_terms,
 )
 from opensearch_multivector.errors import InputError, MismatchError
+from opensearch_multivector.evaluation.beir import Collection
+from opensearch_multivector.evaluation.evaluate import Configuration, evaluate
+from opensearch_multivector.evaluation.provenance import read_header
+from opensearch_multivector.evaluation.runs import read_run
 from opensearch_multivector.indexing import Layout, index_documents
 from opensearch_multivector.plugin.mapping import Bm25Parameters
 from opensearch_multivector.plugin.sub_fields import Dense, Slim
@@ -256,6 +260,25 @@ def test_queries_of_pyserini_have_whole_weights(client: OpenSearch, slim_index: 
         assert all(isinstance(weight, int) for weight in query.terms.upper.values())
     with pytest.raises(InputError, match="terms of each query token"):
         pyserini_queries(client, searcher, [EncodedQuery(terms=type(made[0].terms).ready({"t1": 2}))])
+
+
+def test_an_evaluation_as_pyserini_ranks_as_the_searcher(client: OpenSearch, slim_index: str, tmp_path: Path) -> None:
+    topics = {f"q{i}": query for i, query in enumerate(QUERIES)}
+    collection = Collection("words", topics, {qid: {"d0": 1} for qid in topics}, 0, 0)
+    searcher = Searcher(client, slim_index, term_encoder=ENCODER)
+    configuration = Configuration.parse("slim/slim")
+    options = {"size": 4, "window_size": 100, "runs_dir": tmp_path, "latency_topics": 0}
+    evaluate(searcher, collection, [configuration], **options, as_pyserini=True, min_idf=1)
+    run = read_run(tmp_path / "slim.slim.trec")
+    ours = SlimSearcher.from_index(slim_index, client=client, as_pyserini=True, min_idf=1, term_encoder=ENCODER)
+    hits = ours.batch_search(QUERIES, list(topics), 4)
+    assert {qid: [docid for docid, _ in run[qid]] for qid in topics} == {
+        qid: [hit.docid for hit in found] for qid, found in hits.items()
+    }
+    search = (read_header(tmp_path / "slim.slim.trec") or {})["search"]
+    assert search.items() >= {"as_pyserini": True, "min_idf": 1, "window_size": 8, "ties": "docid"}.items()
+    evaluate(searcher, collection, [configuration], **options)
+    assert read_run(tmp_path / "slim.slim.trec") != run
 
 
 def test_pyserinis_ranking_takes_documents_as_pyserini_has_them(client: OpenSearch, index_name: str) -> None:
