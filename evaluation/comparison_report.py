@@ -31,9 +31,10 @@ class Sheet:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=self.title, title_justify="left")
+        # As `Text`, in which a bracket is a bracket and no markup.
+        table = Table(title=Text(self.title), title_justify="left")
         for place, name in enumerate(self.head):
-            table.add_column(name, justify="right" if place else "left", no_wrap=True)
+            table.add_column(Text(name), justify="right" if place else "left", no_wrap=True)
         for row in self.rows:
             table.add_row(*map(Text, row))
         return table

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 pytest.importorskip("yaml")
 pytest.importorskip("ir_measures")
@@ -16,7 +18,7 @@ from opensearch_multivector.errors import InputError
 from opensearch_multivector.evaluation.reproduce.chart import chart
 from opensearch_multivector.evaluation.reproduce.matrix import Matrix, choose_rows, parse_matrix
 from opensearch_multivector.evaluation.reproduce.outcomes import Figure, Outcome, Results, Stored, exit_code
-from opensearch_multivector.evaluation.reproduce.report import as_html, as_markdown, everything, write_report
+from opensearch_multivector.evaluation.reproduce.report import as_html, as_markdown, everything, sheets, write_report
 
 HOSTILE = "</title><script>alert(1)</script>\"'&|`*x*[a](javascript:b)<img src=//x.org/y onerror=z>"
 # What the report is made of; nothing of it loads anything.
@@ -142,6 +144,15 @@ def test_documents_that_were_rejected_are_told() -> None:
     one = outcome(matrix("bm25"))
     assert "rejected: 1,200 of" in as_markdown([one])
     assert "1,200 of the documents" in as_html([one])
+
+
+def test_the_terminal_shows_hostile_names_as_they_are() -> None:
+    name = f"[/nonsense] [red]{HOSTILE}"
+    (sheet,) = sheets([outcome(matrix(name))])
+    console = Console(width=1_000, file=StringIO())
+    console.print(sheet.as_rich())
+    shown = console.file.getvalue()
+    assert shown.count(name) == 2  # the title and the row
 
 
 def test_markdown_shows_hostile_names_as_they_are() -> None:
