@@ -63,6 +63,6 @@ def test_token_terms_come_back_by_place(client: OpenSearch, index_name: str, tmp
 
 def test_an_index_without_token_terms_is_refused(client: OpenSearch, index_name: str, tmp_path: Path) -> None:
     load(client, index_name, [{"_id": "1", "text": "x", "vectors": [[1.0, 0.0]]}])
-    with pytest.raises(MismatchError, match="the export for Pyserini's SLIM needs mv.token_terms"):
+    with pytest.raises(MismatchError, match=r"the export for Pyserini.s SLIM needs mv\.token_terms"):
         export_vectors(client, index_name, tmp_path / "out", "slim")
     assert not (tmp_path / "out").exists()

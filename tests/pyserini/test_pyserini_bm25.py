@@ -10,6 +10,7 @@ from rankings import Run, adjusted, by_score_and_id, overlap, tied
 from opensearch_multivector.evaluation.beir import Collection
 from opensearch_multivector.evaluation.measures import Scorer
 from opensearch_multivector.evaluation.runs import strict_ranking
+from opensearch_multivector.queries.pyserini import BM25Searcher
 
 pytestmark = pytest.mark.integration
 
@@ -20,6 +21,16 @@ def test_every_difference_is_a_tie(bm25_run: Run, pyserini_bm25: Run) -> None:
     """With equal scores ordered by id and scores rounded as Anserini rounds them, nothing is left that differs."""
     for name, hits in pyserini_bm25.items():
         assert adjusted(by_score_and_id(bm25_run[name], DEPTH)) == [tuple(hit) for hit in hits], name
+
+
+def test_our_searcher_gives_their_hits(
+    client: OpenSearch, bm25_index: str, pyserini_bm25: Run, collection: Collection
+) -> None:
+    """Called as Pyserini's is, with ties in its order."""
+    with BM25Searcher.from_index(bm25_index, client=client) as searcher:
+        found = searcher.batch_search(list(collection.topics.values()), list(collection.topics), k=DEPTH, threads=2)
+    for name, theirs in pyserini_bm25.items():
+        assert adjusted([(hit.docid, hit.score) for hit in found[name]]) == [tuple(hit) for hit in theirs], name
 
 
 def test_the_figures_agree(
