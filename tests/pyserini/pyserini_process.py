@@ -27,6 +27,7 @@ class Pyserini:
             stdout=subprocess.PIPE,
             stderr=self._log.open("wb"),
             text=True,
+            cwd=folder,
             env=variables | {"HF_HUB_OFFLINE": "1"},
         )
 
