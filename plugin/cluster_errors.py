@@ -107,6 +107,11 @@ def _describe_refusal(error: exceptions.TransportError) -> str:
             return f"the cluster lacks {part}: install it on every node; `osmv doctor` shows what is there."
     if "too_many_clauses" in kind or "maxClauseCount" in reason:
         return f"the query has more clauses than indices.query.bool.max_clause_count allows: {reason}."
+    if "Fielddata access on the _id field" in reason:
+        return (
+            "the cluster orders nothing by id, since its setting indices.id_field_data.enabled is false: set it to "
+            'true, or search without ties="docid".'
+        )
     if status == 413:
         return "the request is larger than http.max_content_length: send fewer or smaller documents at once."
     if status == 429:

@@ -8,7 +8,7 @@ import pytest
 from opensearchpy import OpenSearch
 from small_index import EVERY_RERANK, SmallIndex, make_index, make_query
 
-from opensearch_multivector.errors import InputError
+from opensearch_multivector.errors import ClusterError, InputError
 from opensearch_multivector.queries.first_stages import FIRST_STAGES
 from opensearch_multivector.queries.searcher import Searcher
 
@@ -60,6 +60,16 @@ def test_nothing_else_changes(client: OpenSearch, small: SmallIndex, stage: str,
     }
     assert [hit.score for hit in docid.hits] == [hit.score for hit in engine.hits]
     assert docid.total == engine.total
+
+
+def test_a_cluster_that_orders_nothing_by_id_is_told(client: OpenSearch, small: SmallIndex) -> None:
+    setting = "indices.id_field_data.enabled"
+    client.cluster.put_settings(body={"persistent": {setting: False}})
+    try:
+        with pytest.raises(ClusterError, match=f"its setting {setting} is false: set it to true"):
+            Searcher(client, small.name).search("bees", first_stage="bm25", rerank=None, ties="docid")
+    finally:
+        client.cluster.put_settings(body={"persistent": {setting: None}})
 
 
 def test_other_words_are_refused(client: OpenSearch, small: SmallIndex) -> None:
