@@ -52,7 +52,7 @@ def sources() -> set[str]:
             if (
                 file.is_file()
                 and "java" not in file.parts
-                and file.suffix in {".py", ".typed", ".json", ".policy", ".txt", ".zip"}
+                and file.suffix in {".py", ".typed", ".json", ".policy", ".txt", ".yaml", ".zip"}
             ):
                 found.add(f"{package.replace('.', '/')}/{file.relative_to(ROOT / folder).as_posix()}")
     return found
