@@ -9,6 +9,7 @@ from math import log
 from pathlib import Path
 
 Impacts = dict[str, dict[str, int]]
+EVERYWHERE = "[everywhere]"  # a term of all documents and queries: Pyserini leaves it out, its idf is 0
 
 
 def words(text: str) -> list[str]:
@@ -31,11 +32,15 @@ class Weights:
             doc_id: {word: min(255, round(12 * (1 + log(count)) * self._idf(word))) for word, count in counts.items()}
             for doc_id, counts in ((doc_id, Counter(words(text))) for doc_id, text in self.texts.items())
         }
-        return {doc_id: {word: weight for word, weight in of.items() if weight} for doc_id, of in weighted.items()}
+        return {
+            doc_id: {word: weight for word, weight in of.items() if weight} | {EVERYWHERE: 9}
+            for doc_id, of in weighted.items()
+        }
 
     def query(self, text: str) -> str:
         """A text in which each word stands as often as it weighs, as in uniCOIL's topics; unknown ones once."""
-        return " ".join(word for word in words(text) for _ in range(max(1, round(self._idf(word)))))
+        repeated = [word for word in words(text) for _ in range(max(1, round(self._idf(word))))]
+        return " ".join([*repeated, EVERYWHERE])
 
     def _idf(self, word: str) -> float:
         return log(len(self.texts) / self._df[word]) if word in self._df else 0.0
