@@ -215,13 +215,14 @@ def _candidates(
         for hit in found:
             if "_id" not in hit:  # see `_BY_DOCID`
                 hit["_id"] = hit["sort"][1]
-        scored = zip(map(key_of, found), stage.scores(spec, query, found), strict=True)
+        keys = [key_of(hit) for hit in found]
+        scored = zip(keys, stage.scores(spec, query, found), strict=True)
         # OpenSearch has cut by its own scores, which a rescore may have changed since.
         cut = -inf if stage.scored_by_engine() else stage.min_score
         ranking = [(key, score) for key, score in scored if score >= cut]
         ranking.sort(key=_by_docid if request.ties == "docid" else _by_score)
         rankings.append(ranking[: request.window_size])
-        hits |= {key_of(hit): hit for hit in found}
+        hits.update(zip(keys, found, strict=True))
     if len(rankings) > 1:
         ranking = fuse(rankings, first.weights)[: request.window_size]
     elif isinstance(first.stages[0], Hybrid):
