@@ -81,7 +81,9 @@ def test_our_runs_in_msmarco_passage_eval(
     try:
         printed = pyserini("msmarco_passage_eval", qrels=qrels, run=outcome.run)
     except AssertionError as error:
-        pytest.skip(f"MS MARCO's script is downloaded by Pyserini: {str(error).splitlines()[0]}")
+        if "CalledProcessError" not in str(error):
+            raise
+        pytest.skip("MS MARCO's script is not here, and Pyserini can't download it")
     scorer = Scorer(collection.qrels, ["RR@10"])
     scorer.add(read_run(outcome.run))  # type: ignore[arg-type]
     assert float(printed["MRR @10"]) == pytest.approx(scorer.result().mean["RR@10"], abs=1e-9)

@@ -262,7 +262,8 @@ def test_the_paper_beside_pyserini(
         "Pyserini's": ("slim", pyserini_queries(client, searcher, texts)),
     }
     for who, (stage, queries) in stages.items():
-        found = searcher.search_many(queries, first_stage=stage, rerank=None, size=DEPTH, window_size=DEPTH)
+        options = {"rerank": None, "size": DEPTH, "window_size": DEPTH, "ties": "docid"}
+        found = searcher.search_many(queries, first_stage=stage, **options)
         hits = [[(hit.doc_id, hit.score) for hit in result.hits] for result in found]
         firsts = dict(zip(side.topics, hits, strict=True))
         scorer = Scorer(qrels, ["nDCG@10"])
