@@ -96,7 +96,7 @@ def export_vectors(
         raise InputError(f"the scale must be a number above 0, not {scale}")
     spec = load_state(client, read_spec(client, index, field))
     suffix, make = FORMS[form]
-    path = folder / f"{index}{suffix}" if suffix else folder
+    path = folder / f"{index}{suffix}"
     with cluster_errors():
         total = int(client.count(index=index)["count"])
     done = without = unreadable = 0
@@ -112,7 +112,9 @@ def export_vectors(
             if done % _PAGE == 0:
                 progress(done, total)
     progress(done, total)
-    return Exported(str(path), done - without - unreadable, without, unreadable, damaged, writer.fractions)
+    return Exported(
+        str(path if suffix else folder), done - without - unreadable, without, unreadable, damaged, writer.fractions
+    )
 
 
 def _hits(client: OpenSearch, index: str, writer: _Form) -> Iterator[dict[str, Any]]:
@@ -130,7 +132,7 @@ def _hits(client: OpenSearch, index: str, writer: _Form) -> Iterator[dict[str, A
 def _whole(path: Path) -> Iterator[Path]:
     """A path to write to, moved to ``path`` at the end; what is left of an unfinished one is removed.
 
-    The files of a folder are moved into it, and leave alone what else is there.
+    Of a folder that was made there the files are moved to where ``path`` would be.
     """
     # Hidden, so that a reader of the folder passes over it.
     unfinished = path.with_name(f".{path.name}.{os.getpid()}")
@@ -138,9 +140,8 @@ def _whole(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield unfinished
         if unfinished.is_dir():
-            path.mkdir(exist_ok=True)
             for file in unfinished.iterdir():
-                file.replace(path / file.name)
+                file.replace(path.with_name(file.name))
         else:
             unfinished.replace(path)
     except OSError as error:

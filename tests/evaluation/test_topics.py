@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from opensearch_multivector.errors import InputError, MissingDependencyError
+from opensearch_multivector.evaluation.pyserini_names import installed
 from opensearch_multivector.evaluation.topics import open_collection, qrels_of, topics_of
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 
@@ -154,7 +155,9 @@ def test_a_folder_gives_its_corpus_to_topics_from_elsewhere(tmp_path: Path) -> N
     assert collection.files["corpus"] == tmp_path / "set" / "corpus.jsonl"
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ir_datasets") is not None, reason="ir_datasets is here")
+@pytest.mark.skipif(
+    importlib.util.find_spec("ir_datasets") is not None or installed(), reason="ir_datasets or Pyserini is here"
+)
 def test_names_need_ir_datasets() -> None:
     for read in (topics_of, qrels_of):
         with pytest.raises(MissingDependencyError, match=r"^beir/scifact/test is no file; .*pip install ir-datasets"):
