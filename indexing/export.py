@@ -57,10 +57,14 @@ class Exported:
 
 
 class _Form(Protocol):
-    """A file, or a folder of files, being written. ``docvalues``, ``source``: what it needs of a hit."""
+    """A file, or a folder of files, being written.
+
+    ``docvalues``, ``source``: what it needs of a hit; ``sort``: the order in which it takes them.
+    """
 
     docvalues: list[str]
     source: bool | list[str]
+    sort: str
     fractions: bool
 
     def write(self, hit: dict[str, Any]) -> bool:
@@ -120,7 +124,7 @@ def export_vectors(
 def _hits(client: OpenSearch, index: str, writer: _Form) -> Iterator[dict[str, Any]]:
     body: dict[str, Any] = {
         "query": {"match_all": {}},
-        "sort": ["_doc"],
+        "sort": [writer.sort],
         "_source": writer.source,
         "docvalue_fields": writer.docvalues,
     }
@@ -157,6 +161,7 @@ class _TokenVectors:
     """What the two forms of token vectors have in common."""
 
     fractions = False
+    sort = "_doc"
 
     def __init__(self, spec: FieldSpec) -> None:
         spec.need_vectors("an export of token vectors")
@@ -223,6 +228,8 @@ class _Lines(_TokenVectors):
 
 class _VectorCollection:
     """Pyserini's `JsonVectorCollection`: `id`, `contents` and `vector`, {term: weight}."""
+
+    sort = "_doc"
 
     def __init__(self, path: Path, spec: FieldSpec, scale: float | None) -> None:
         slim = spec.need(Slim, "the export of term weights")

@@ -7,7 +7,8 @@
     documents.jsonl      a JsonVectorCollection, for `python -m pyserini.index.lucene --impact --pretokenized`
     docids.txt           the ids of the documents, in their order
 
-Pyserini finds a document's rows by taking its id for their place, so documents are called 0, 1, 2, ... there.
+Pyserini finds a document's rows by taking its id for their place, so documents are called by their places there, in as
+many digits each and in the order of their own ids: so equal scores come in the same order.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from opensearch_multivector.plugin import sub_fields
 from opensearch_multivector.plugin.fields import FieldSpec
 
 SCALE = 256 / 5  # as Pyserini quantises SLIM's weights
+_DIGITS = 10  # Lucene holds no more documents
 
 
 class SlimFolder:
@@ -41,6 +43,7 @@ class SlimFolder:
     """
 
     fractions = False
+    sort = "_id"
 
     def __init__(self, path: Path, spec: FieldSpec, scale: float | None) -> None:
         spec.need(sub_fields.TokenTerms, "the export for Pyserini's SLIM")
@@ -74,7 +77,7 @@ class SlimFolder:
             raise BlobError("the value is no base64") from None
         if not len(stored.lengths):
             return False
-        line = {"id": str(len(self._ranges)), "contents": self._spec.text_of(hit["_source"])}
+        line = {"id": f"{len(self._ranges):0{_DIGITS}}", "contents": self._spec.text_of(hit["_source"])}
         self._impacts.write(json.dumps(line | {"vector": self._vector(stored)}, ensure_ascii=False) + "\n")
         self._docids.write(f"{hit['_id']}\n")
         for ids, weights in _sorted(stored):

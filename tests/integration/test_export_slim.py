@@ -39,12 +39,12 @@ def test_token_terms_come_back_by_place(client: OpenSearch, index_name: str, tmp
     names = {"documents.jsonl", "docids.txt", "sparse_vec.npz", "sparse_range.pkl", "own.txt"}
     assert {path.name for path in tmp_path.iterdir()} == names
     ids = (tmp_path / "docids.txt").read_text().splitlines()
-    assert sorted(ids) == sorted(TEXTS)
+    assert ids == sorted(TEXTS)
     matrix = sparse.load_npz(tmp_path / "sparse_vec.npz")
     ranges = pickle.loads((tmp_path / "sparse_range.pkl").read_bytes())
     lines = [json.loads(line) for line in (tmp_path / "documents.jsonl").read_text().splitlines()]
     assert matrix.shape == (ranges[-1][1], len(encoder.vocabulary))
-    assert [line["id"] for line in lines] == ["0", "1", "2"]
+    assert [line["id"] for line in lines] == [f"{place:010}" for place in range(3)]
     for doc_id, (start, end), line in zip(ids, ranges, lines, strict=True):
         (tokens,) = encoder.encode_terms([TEXTS[doc_id]], "document")
         rows = matrix[start:end].toarray()

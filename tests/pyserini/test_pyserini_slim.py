@@ -57,15 +57,14 @@ class Side:
 
 @pytest.fixture(scope="module")
 def documents(collection: Collection, scifact_corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The documents that the first topics want, and others, shortened; ids are their places, as Pyserini has them."""
+    """The documents that the first topics want, and others, shortened."""
     wanted = {doc_id for name in list(collection.topics)[:TOPICS] for doc_id in collection.qrels[name]}
     lines = [json.loads(line) for line in (scifact_corpus / "corpus.jsonl").open(encoding="utf-8")]
     lines.sort(key=lambda line: line["_id"] not in wanted)
     path = tmp_path_factory.mktemp("slim") / "documents.jsonl"
     with path.open("w", encoding="utf-8") as file:
-        for place, line in enumerate(lines[:DOCUMENTS]):
-            text = line["text"][:CHARACTERS]
-            print(json.dumps({"_id": str(place), "title": line["title"], "text": text, "name": line["_id"]}), file=file)
+        for line in lines[:DOCUMENTS]:
+            print(json.dumps(line | {"text": line["text"][:CHARACTERS]}), file=file)
     return path
 
 
@@ -94,16 +93,20 @@ def side(
     folder = tmp_path_factory.mktemp("slim-export")
     export_vectors(client, index, folder, "slim")
     impacts = pyserini.index("slim", "JsonVectorCollection", folder, "-impact", "-pretokenized")
-    assert (folder / "docids.txt").read_text().split() == [str(place) for place in range(DOCUMENTS)]
+    doc_ids = (folder / "docids.txt").read_text().splitlines()
+    assert len(doc_ids) == DOCUMENTS
     topics = dict(list(collection.topics.items())[:TOPICS])
     package = importlib.util.find_spec("cognition")
     assert package
     assert package.origin
     asked = {"folder": impacts, "corpus": folder, "model": Path(package.origin).parent / "model", "topics": topics}
     answers = {min_idf: pyserini("slim", **asked, k=DEPTH, min_idf=min_idf) for min_idf in (0, 1)}
+    for answer in answers.values():
+        for run in (answer["run"], answer["first"]):
+            run |= {name: [(doc_ids[int(place)], score) for place, score in hits] for name, hits in run.items()}
     matrix = sparse.load_npz(folder / "sparse_vec.npz")
     ranges = pickle.loads((folder / "sparse_range.pkl").read_bytes())
-    stored = {str(place): token_terms(matrix[start:end]) for place, (start, end) in enumerate(ranges)}
+    stored = {doc_id: token_terms(matrix[start:end]) for doc_id, (start, end) in zip(doc_ids, ranges, strict=True)}
     yield Side(index, topics, encoder, answers, stored)
     client.indices.delete(index=index, ignore_unavailable=True)
 
@@ -224,14 +227,10 @@ def dot(query: dict[int, float], document: dict[int, float]) -> float:
 
 
 def test_the_paper_beside_pyserini(
-    client: OpenSearch, side: Side, collection: Collection, documents: Path, capsys: pytest.CaptureFixture[str]
+    client: OpenSearch, side: Side, collection: Collection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What the difference is worth, at depths where candidates are fewer than the documents."""
-    names = [json.loads(line)["name"] for line in documents.open(encoding="utf-8")]
-    places = {name: str(place) for place, name in enumerate(names)}
-    qrels = {
-        topic: {places[doc_id]: grade for doc_id, grade in collection.qrels[topic].items()} for topic in side.topics
-    }
+    qrels = {topic: collection.qrels[topic] for topic in side.topics}
     theirs = {name: [tuple(hit) for hit in hits] for name, hits in side.answers[0]["run"].items()}
     runs = {
         "Pyserini": theirs,
