@@ -126,6 +126,10 @@ def searched(client: OpenSearch, side: Side, **options: Any) -> Run:
     return {name: [(hit.docid, hit.score) for hit in hits] for name, hits in found.items()}
 
 
+def approximately(scores: Any) -> Any:
+    return pytest.approx(scores, rel=ROUNDING, abs=ROUNDING)
+
+
 @pytest.mark.parametrize("min_idf", [0, 1])
 def test_pyserinis_ranking_is_had_on_request(
     client: OpenSearch, side: Side, min_idf: int, capsys: pytest.CaptureFixture[str]
@@ -134,17 +138,23 @@ def test_pyserinis_ranking_is_had_on_request(
     ours = searched(client, side, as_pyserini=True, min_idf=min_idf)
     same = 0
     for name, theirs in side.answers[min_idf]["run"].items():
-        scores = dict(ours[name])
-        assert scores.keys() == {doc_id for doc_id, _ in theirs}, name
-        assert scores == pytest.approx(dict(theirs), rel=ROUNDING, abs=ROUNDING), name
-        order = [scores[doc_id] for doc_id, _ in theirs]
+        scores, expected = dict(ours[name]), dict(theirs)
+        assert len(scores) == len(expected), name
+        # Who has the last place of all may be decided by the last digits, too.
+        last = min(expected.values())
+        either = scores | expected
+        strangers = {doc_id: either[doc_id] for doc_id in scores.keys() ^ expected.keys()}
+        assert strangers == approximately(dict.fromkeys(strangers, last)), name
+        shared = scores.keys() & expected.keys()
+        assert [scores[i] for i in shared] == approximately([expected[i] for i in shared]), name
+        order = [either[doc_id] for doc_id in expected]
         assert all(after <= before + 2 * ROUNDING * max(before, 1) for before, after in pairwise(order)), name
-        same += [doc_id for doc_id, _ in theirs] == list(scores)
+        same += list(expected) == list(scores)
     with capsys.disabled():
         found = sum(len(hits) for hits in ours.values())
         print(
-            f"\nSLIM as Pyserini, min_idf {min_idf}: the same documents for all {len(side.topics)} queries, {found:,} "
-            f"hits; in the same order for {same}, the others but for ties"
+            f"\nSLIM as Pyserini, min_idf {min_idf}: {len(side.topics)} queries, {found:,} hits; the same documents in "
+            f"the same order for {same}, the others but for ties"
         )
 
 
