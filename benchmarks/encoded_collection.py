@@ -15,7 +15,7 @@ from rich.progress import track
 from opensearch_multivector.encoding.encoders import load_encoder
 from opensearch_multivector.encoding.encoders.base import Encoded, Encoder, FloatArray, IntArray, Kind
 from opensearch_multivector.encoding.maxsim import sum_of_maxima
-from opensearch_multivector.evaluation.beir import Collection, read_collection
+from opensearch_multivector.evaluation.collection.beir import Collection, read_collection
 from opensearch_multivector.indexing.readers import open_reader
 from opensearch_multivector.indexing.records import Layout
 from opensearch_multivector.queries.encoded_query import EncodedQuery

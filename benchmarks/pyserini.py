@@ -26,8 +26,8 @@ from impacts import Weights, write_collection
 from pyserini_process import Pyserini
 from rankings import adjusted
 
-from opensearch_multivector.evaluation.beir import CORPUS_FILES, existing, read_collection
-from opensearch_multivector.evaluation.pyserini_names import installed, java_home
+from opensearch_multivector.evaluation.collection.beir import CORPUS_FILES, existing, read_collection
+from opensearch_multivector.evaluation.collection.pyserini_names import installed, java_home
 from opensearch_multivector.indexing import Layout, index_documents
 from opensearch_multivector.plugin.connection import connect
 from opensearch_multivector.plugin.mapping import Bm25Parameters

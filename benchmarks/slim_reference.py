@@ -31,7 +31,7 @@ from opensearch_multivector.encoding.encoders import load_term_encoder
 from opensearch_multivector.encoding.encoders.base import Kind, TermEncoder, TokenTerms
 from opensearch_multivector.encoding.sparsify import document_weights, fused_terms, lower_bound_terms, upper_bound_terms
 from opensearch_multivector.encoding.term_blob import encode_terms, slim_scores
-from opensearch_multivector.evaluation.beir import read_collection
+from opensearch_multivector.evaluation.collection.beir import read_collection
 from opensearch_multivector.indexing import index_documents
 from opensearch_multivector.indexing.readers import open_reader
 from opensearch_multivector.indexing.records import Layout

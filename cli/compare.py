@@ -58,11 +58,11 @@ def compare(
     from rich.console import Console
 
     from opensearch_multivector.errors import InputError
-    from opensearch_multivector.evaluation import comparison_report as report
-    from opensearch_multivector.evaluation.beir import read_qrels
-    from opensearch_multivector.evaluation.compare import compare as compare_runs
+    from opensearch_multivector.evaluation.collection.beir import read_qrels
+    from opensearch_multivector.evaluation.comparison import report
+    from opensearch_multivector.evaluation.comparison.compare import compare as compare_runs
+    from opensearch_multivector.evaluation.comparison.overlap import overlaps
     from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, parse_measure
-    from opensearch_multivector.evaluation.overlap import overlaps
     from opensearch_multivector.evaluation.provenance import sha256
     from opensearch_multivector.evaluation.run_files import read_run_files
 

@@ -116,14 +116,14 @@ def evaluate(
 
     from opensearch_multivector.cli.bars import Bars
     from opensearch_multivector.errors import InputError
-    from opensearch_multivector.evaluation.collection_index import index_corpus, needed_sub_fields
+    from opensearch_multivector.evaluation.collection.corpus_index import index_corpus, needed_sub_fields
+    from opensearch_multivector.evaluation.collection.topics import open_collection
     from opensearch_multivector.evaluation.evaluate import Configuration
     from opensearch_multivector.evaluation.evaluate import evaluate as run
     from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, parse_measure
     from opensearch_multivector.evaluation.provenance import describe_index
     from opensearch_multivector.evaluation.report import measures_table, notes, stages_table
     from opensearch_multivector.evaluation.runs import check_run_format
-    from opensearch_multivector.evaluation.topics import open_collection
     from opensearch_multivector.expressions import text
     from opensearch_multivector.indexing import Bm25Parameters, Layout, choose
     from opensearch_multivector.plugin.sub_fields import parse_sub_fields

@@ -10,11 +10,11 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder, load_term_encoder
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
-from opensearch_multivector.evaluation.beir import read_collection
-from opensearch_multivector.evaluation.collection_index import index_corpus
+from opensearch_multivector.evaluation.collection.beir import read_collection
+from opensearch_multivector.evaluation.collection.corpus_index import index_corpus
+from opensearch_multivector.evaluation.collection.limit import generate_limit
+from opensearch_multivector.evaluation.collection.stdlib_corpus import write_stdlib_corpus
 from opensearch_multivector.evaluation.evaluate import Configuration, Evaluation, Progress, evaluate
-from opensearch_multivector.evaluation.limit import generate_limit
-from opensearch_multivector.evaluation.stdlib_corpus import write_stdlib_corpus
 from opensearch_multivector.indexing import Layout
 from opensearch_multivector.indexing import Progress as IndexProgress
 from opensearch_multivector.queries.results import SearchResult

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.beir import Collection
+from opensearch_multivector.evaluation.collection.beir import Collection
 from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, Scorer, Scores
 from opensearch_multivector.evaluation.provenance import hashes, write_header
 from opensearch_multivector.evaluation.runs import RUN_FORMATS, RunWriter, check_run_format, strict_ranking

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from opensearch_multivector.errors import InputError, MissingDependencyError
-from opensearch_multivector.evaluation.beir import Qrels
+from opensearch_multivector.evaluation.collection.beir import Qrels
 from opensearch_multivector.evaluation.runs import Ranking
 
 DEFAULT_MEASURES = ("nDCG@10", "R@100", "RR@10")

@@ -23,7 +23,7 @@ from typing import IO, Self
 import numpy as np
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.beir import numbered_lines
+from opensearch_multivector.evaluation.collection.beir import numbered_lines
 
 Ranking = list[tuple[str, float]]
 BLANK = "␣"  # stands for a blank inside an id: columns are split at white space

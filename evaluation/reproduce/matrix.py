@@ -33,7 +33,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from opensearch_multivector.encoding.codecs import DEFAULT_CODEC, codec_named
 from opensearch_multivector.encoding.reductions import parse_reductions
 from opensearch_multivector.errors import InputError, MissingDependencyError
-from opensearch_multivector.evaluation.collection_index import needed_sub_fields, needs_terms
+from opensearch_multivector.evaluation.collection.corpus_index import needed_sub_fields, needs_terms
 from opensearch_multivector.evaluation.evaluate import Configuration
 from opensearch_multivector.evaluation.measures import parse_measure
 from opensearch_multivector.plugin.sub_fields import SubField, parse_sub_fields

@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from opensearch_multivector.evaluation.comparison_report import Sheet
+from opensearch_multivector.evaluation.comparison.report import Sheet
 from opensearch_multivector.evaluation.reproduce.chart import chart
 from opensearch_multivector.evaluation.reproduce.matrix import IndexChoice, Matrix, Row, SearchChoice
 from opensearch_multivector.evaluation.reproduce.outcomes import (

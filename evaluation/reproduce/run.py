@@ -18,7 +18,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError, OsmvError
-from opensearch_multivector.evaluation.collection_index import index_corpus
+from opensearch_multivector.evaluation.collection.corpus_index import index_corpus
 from opensearch_multivector.evaluation.evaluate import Progress as Searching
 from opensearch_multivector.evaluation.evaluate import evaluate
 from opensearch_multivector.evaluation.provenance import describe_index, read_header

@@ -14,11 +14,11 @@ from typing import Any
 from opensearch_multivector.encoding.encoders import load_encoder, load_term_encoder
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.errors import InputError, MissingDependencyError, OsmvError
-from opensearch_multivector.evaluation.beir import Collection, collection_files, corpus_file, judged_topics
-from opensearch_multivector.evaluation.collection_index import Corpus
+from opensearch_multivector.evaluation.collection.beir import Collection, collection_files, corpus_file, judged_topics
+from opensearch_multivector.evaluation.collection.corpus_index import Corpus
+from opensearch_multivector.evaluation.collection.topics import TOKENS, qrels_of, topics_of
 from opensearch_multivector.evaluation.provenance import sha256
 from opensearch_multivector.evaluation.reproduce.matrix import NONE, CollectionChoice, IndexChoice
-from opensearch_multivector.evaluation.topics import TOKENS, qrels_of, topics_of
 from opensearch_multivector.indexing.readers import files_of
 
 # What data sets call a document's text, where it has a title beside it.

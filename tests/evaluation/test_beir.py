@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.beir import read_collection, read_qrels, read_topics
+from opensearch_multivector.evaluation.collection.beir import read_collection, read_qrels, read_topics
 
 
 def write(path: Path, text: str) -> Path:

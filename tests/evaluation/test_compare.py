@@ -12,11 +12,11 @@ from typer.testing import CliRunner, Result
 
 from opensearch_multivector.cli.main import app
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.compare import compare
-from opensearch_multivector.evaluation.difference_plot import difference_plot
+from opensearch_multivector.evaluation.comparison.compare import compare
+from opensearch_multivector.evaluation.comparison.plot import difference_plot
+from opensearch_multivector.evaluation.comparison.significance import corrected, randomisation_test, t_test
 from opensearch_multivector.evaluation.provenance import write_header
 from opensearch_multivector.evaluation.runs import RunWriter, strict_ranking
-from opensearch_multivector.evaluation.significance import corrected, randomisation_test, t_test
 
 ir_measures = pytest.importorskip("ir_measures")
 

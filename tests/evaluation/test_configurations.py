@@ -3,7 +3,7 @@
 import pytest
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.collection_index import needed_sub_fields, needs_terms
+from opensearch_multivector.evaluation.collection.corpus_index import needed_sub_fields, needs_terms
 from opensearch_multivector.evaluation.evaluate import Configuration
 from opensearch_multivector.plugin.sub_fields import Bits, Codes, Dense, Fde, Floats, Slim, TokenTerms
 

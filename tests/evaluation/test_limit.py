@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.beir import read_collection
-from opensearch_multivector.evaluation.limit import generate_limit
+from opensearch_multivector.evaluation.collection.beir import read_collection
+from opensearch_multivector.evaluation.collection.limit import generate_limit
 
 
 def likes_of(folder: Path) -> dict[str, list[str]]:
@@ -82,7 +82,7 @@ def test_numbers_that_can_not_be_met(tmp_path: Path, numbers: dict[str, int]) ->
 
 
 def words(name: str) -> list[str]:
-    return files("opensearch_multivector.evaluation").joinpath(name).read_text().splitlines()
+    return files("opensearch_multivector.evaluation.collection").joinpath(name).read_text().splitlines()
 
 
 def test_word_lists() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.overlap import overlap_at, overlaps, rank_biased_overlap
+from opensearch_multivector.evaluation.comparison.overlap import overlap_at, overlaps, rank_biased_overlap
 
 RANKINGS = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from opensearch_multivector.encoding.encoders import MINILM_INT8
-from opensearch_multivector.evaluation.collection_index import Corpus
+from opensearch_multivector.evaluation.collection.corpus_index import Corpus
 from opensearch_multivector.evaluation.reproduce.matrix import CollectionChoice, IndexChoice
 from opensearch_multivector.evaluation.reproduce.sources import Models, UnavailableError, find_source
 from opensearch_multivector.queries.encoded_query import EncodedQuery

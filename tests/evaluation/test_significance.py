@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation import significance
-from opensearch_multivector.evaluation.significance import (
+from opensearch_multivector.evaluation.comparison import significance
+from opensearch_multivector.evaluation.comparison.significance import (
     bootstrap_interval,
     corrected,
     randomisation_test,

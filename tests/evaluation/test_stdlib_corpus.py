@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.stdlib_corpus import MAX_CHARACTERS, MIN_CHARACTERS, write_stdlib_corpus
+from opensearch_multivector.evaluation.collection.stdlib_corpus import (
+    MAX_CHARACTERS,
+    MIN_CHARACTERS,
+    write_stdlib_corpus,
+)
 
 
 def documents(path: Path) -> list[dict[str, Any]]:

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from opensearch_multivector.errors import InputError, MissingDependencyError
-from opensearch_multivector.evaluation.pyserini_names import installed
-from opensearch_multivector.evaluation.topics import open_collection, qrels_of, topics_of
+from opensearch_multivector.evaluation.collection import pyserini_names
+from opensearch_multivector.evaluation.collection.topics import open_collection, qrels_of, topics_of
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 
 TREC = """
@@ -155,10 +155,9 @@ def test_a_folder_gives_its_corpus_to_topics_from_elsewhere(tmp_path: Path) -> N
     assert collection.files["corpus"] == tmp_path / "set" / "corpus.jsonl"
 
 
-@pytest.mark.skipif(
-    importlib.util.find_spec("ir_datasets") is not None or installed(), reason="ir_datasets or Pyserini is here"
-)
-def test_names_need_ir_datasets() -> None:
+def test_names_need_ir_datasets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ir_datasets", None)
+    monkeypatch.setattr(pyserini_names, "installed", lambda: False)
     for read in (topics_of, qrels_of):
         with pytest.raises(MissingDependencyError, match=r"^beir/scifact/test is no file; .*pip install ir-datasets"):
             read("beir/scifact/test")

@@ -15,8 +15,8 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder
 from opensearch_multivector.encoding.encoders.base import Encoder
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.beir import read_collection
-from opensearch_multivector.evaluation.collection_index import index_corpus
+from opensearch_multivector.evaluation.collection.beir import read_collection
+from opensearch_multivector.evaluation.collection.corpus_index import index_corpus
 from opensearch_multivector.evaluation.evaluate import Configuration, evaluate
 from opensearch_multivector.evaluation.provenance import describe_index, read_header
 from opensearch_multivector.evaluation.runs import Ranking, read_run

@@ -15,7 +15,7 @@ import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.collection_index import Corpus, index_corpus
+from opensearch_multivector.evaluation.collection.corpus_index import Corpus, index_corpus
 from opensearch_multivector.evaluation.provenance import sha256
 from opensearch_multivector.indexing import Bm25Parameters
 from opensearch_multivector.plugin.mapping import read_spec

@@ -22,7 +22,7 @@ from opensearch_multivector.encoding.sparsify import (
     whole_terms,
 )
 from opensearch_multivector.errors import InputError, MismatchError
-from opensearch_multivector.evaluation.beir import Collection
+from opensearch_multivector.evaluation.collection.beir import Collection
 from opensearch_multivector.evaluation.evaluate import Configuration, evaluate
 from opensearch_multivector.evaluation.provenance import read_header
 from opensearch_multivector.evaluation.runs import read_run

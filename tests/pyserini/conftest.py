@@ -12,8 +12,8 @@ from opensearchpy import OpenSearch
 from pyserini_process import Pyserini
 from rankings import Run
 
-from opensearch_multivector.evaluation.beir import Collection, read_collection
-from opensearch_multivector.evaluation.pyserini_names import installed, java_home
+from opensearch_multivector.evaluation.collection.beir import Collection, read_collection
+from opensearch_multivector.evaluation.collection.pyserini_names import installed, java_home
 from opensearch_multivector.indexing import index_documents
 from opensearch_multivector.plugin.mapping import Bm25Parameters
 from opensearch_multivector.queries.searcher import Searcher

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from opensearch_multivector.evaluation.pyserini_names import environment
+from opensearch_multivector.evaluation.collection.pyserini_names import environment
 
 
 class Pyserini:

@@ -7,7 +7,7 @@ from opensearchpy import OpenSearch
 from pyserini_process import Pyserini
 from rankings import Run, adjusted, by_score_and_id, overlap, tied
 
-from opensearch_multivector.evaluation.beir import Collection
+from opensearch_multivector.evaluation.collection.beir import Collection
 from opensearch_multivector.evaluation.measures import Scorer
 from opensearch_multivector.evaluation.runs import strict_ranking
 from opensearch_multivector.queries.pyserini import BM25Searcher

@@ -9,7 +9,7 @@ from opensearchpy import OpenSearch
 from pyserini_process import Pyserini
 from rankings import Run
 
-from opensearch_multivector.evaluation.beir import Collection
+from opensearch_multivector.evaluation.collection.beir import Collection
 from opensearch_multivector.evaluation.evaluate import Configuration, Outcome, evaluate
 from opensearch_multivector.evaluation.measures import Scorer, Scores
 from opensearch_multivector.evaluation.runs import read_run

@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from pyserini_process import Pyserini
 from rankings import Run, adjusted, by_score_and_id, overlap, tied
 
-from opensearch_multivector.evaluation.beir import read_collection
+from opensearch_multivector.evaluation.collection.beir import read_collection
 from opensearch_multivector.indexing import Layout, index_documents
 from opensearch_multivector.plugin.sub_fields import Slim
 from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms

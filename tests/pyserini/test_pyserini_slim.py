@@ -20,7 +20,7 @@ from rankings import Run, adjusted, overlap
 from opensearch_multivector.encoding.encoders import checkpoints, load_term_encoder
 from opensearch_multivector.encoding.encoders.base import TermEncoder, TokenTerms
 from opensearch_multivector.encoding.sparsify import document_weights, slim_score
-from opensearch_multivector.evaluation.beir import Collection
+from opensearch_multivector.evaluation.collection.beir import Collection
 from opensearch_multivector.evaluation.measures import Scorer
 from opensearch_multivector.evaluation.runs import strict_ranking
 from opensearch_multivector.indexing import index_documents

@@ -9,7 +9,7 @@ import pytest
 from pyserini_process import Pyserini
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.topics import qrels_of, topics_of
+from opensearch_multivector.evaluation.collection.topics import qrels_of, topics_of
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 
 TREC = """

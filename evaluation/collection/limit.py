@@ -79,5 +79,5 @@ def generate_limit(
 
 
 def _words(name: str) -> list[str]:
-    text = files("opensearch_multivector.evaluation").joinpath(name).read_text(encoding="utf-8")
+    text = files("opensearch_multivector.evaluation.collection").joinpath(name).read_text(encoding="utf-8")
     return text.split("\n")[:-1]

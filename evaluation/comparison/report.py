@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.compare import LEVEL, Comparison
-from opensearch_multivector.evaluation.difference_plot import difference_plot
-from opensearch_multivector.evaluation.overlap import Overlap
+from opensearch_multivector.evaluation.comparison.compare import LEVEL, Comparison
+from opensearch_multivector.evaluation.comparison.overlap import Overlap
+from opensearch_multivector.evaluation.comparison.plot import difference_plot
 from opensearch_multivector.evaluation.run_files import RunFile
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from typing import Any
 from xml.etree import ElementTree
 
 from opensearch_multivector.errors import InputError, MissingDependencyError
-from opensearch_multivector.evaluation import pyserini_names
-from opensearch_multivector.evaluation.beir import (
+from opensearch_multivector.evaluation.collection import pyserini_names
+from opensearch_multivector.evaluation.collection.beir import (
     Collection,
     Qrels,
     Topics,

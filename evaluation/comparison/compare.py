@@ -9,10 +9,8 @@ from typing import Any
 import numpy as np
 
 from opensearch_multivector.errors import InputError
-from opensearch_multivector.evaluation.beir import Qrels
-from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, Scorer, Scores
-from opensearch_multivector.evaluation.runs import Ranking, strict_ranking
-from opensearch_multivector.evaluation.significance import (
+from opensearch_multivector.evaluation.collection.beir import Qrels
+from opensearch_multivector.evaluation.comparison.significance import (
     SAMPLES,
     SEED,
     TIE,
@@ -21,6 +19,8 @@ from opensearch_multivector.evaluation.significance import (
     randomisation_test,
     t_test,
 )
+from opensearch_multivector.evaluation.measures import DEFAULT_MEASURES, Scorer, Scores
+from opensearch_multivector.evaluation.runs import Ranking, strict_ranking
 
 LEVEL = 0.95
 

@@ -1,0 +1,1 @@
+"""Test collections: topics, judgements and documents from wherever a researcher has them."""
