@@ -65,6 +65,9 @@ def search(
     filter_: Annotated[str | None, typer.Option("--filter", help="An OpenSearch query clause, as JSON.")] = None,
     source: Annotated[str | None, typer.Option(help="Fields to return, by commas; default all.")] = None,
     routing: Annotated[str | None, typer.Option(help="Routing value.")] = None,
+    sidecar: Annotated[
+        str | None, typer.Option(help="The sidecar attached to the index, where its name can't be read by this user.")
+    ] = None,
     min_score: Annotated[float | None, typer.Option(help="Leave out hits below this final score.")] = None,
     explain: Annotated[bool, typer.Option(help="Show which document token each query token matched.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -76,7 +79,8 @@ def search(
     if query is None and query_vectors is None and query_terms is None:
         raise typer.BadParameter("give a query, --query-vectors or --query-terms", param_hint="QUERY")
     ready = _ready_query(query, query_vectors, query_terms) if query_vectors or query_terms else None
-    searcher = Searcher(cluster.connect(), index, field=field, encoder=load_encoder(encoder) if encoder else None)
+    given = load_encoder(encoder) if encoder else None
+    searcher = Searcher(cluster.connect(), index, field=field, encoder=given, sidecar=sidecar)
     result = searcher.search(
         ready or query or "",
         first_stage=first_stage,
@@ -182,6 +186,8 @@ def print_hits(
         console.print("Nothing was found.")
     times = ", ".join(f"{stage} {value:.0f} ms" for stage, value in result.timings.items())
     console.print(f"[dim]{result.candidates} candidates, {times}[/dim]")
+    if result.stale:
+        console.print(f"[yellow]{result.stale} hits were written since their vectors were made[/yellow]")
     if result.skipped:
         some = "; ".join(f"{doc_id}: {reason}" for doc_id, reason in list(result.skipped.items())[:3])
         console.print(f"[yellow]{len(result.skipped)} candidates left out: {escape(some)}[/yellow]")
