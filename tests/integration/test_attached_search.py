@@ -33,6 +33,13 @@ STAGES = [*(name for name in FIRST_STAGES if name not in ("seismic", "bm25")), "
 RERANKS = [None, *EVERY_RERANK, "bit:keep=20>client", "client:keep=20>client:score=max"]
 if "native" in EVERY_RERANK:
     RERANKS += ["bit:keep=20>native", "native:keep=20>client:score=max"]
+# Every stage alone and with the usual reranks, every rerank behind a stage, a fusion and scores that are computed here.
+PAIRS = [
+    (stage, rerank)
+    for stage in STAGES
+    for rerank in RERANKS
+    if stage in ("dense", "dense+slim", "tokens") or rerank in (None, "client", "native")
+]
 
 GONE = {f"d{i:03}" for i in (*range(0, 12, 3), *range(13, 20), 25)}
 
@@ -69,8 +76,7 @@ def ids(result: Any) -> list[str]:
     return [hit.doc_id for hit in result.hits]
 
 
-@pytest.mark.parametrize("rerank", RERANKS)
-@pytest.mark.parametrize("stage", STAGES)
+@pytest.mark.parametrize(("stage", "rerank"), PAIRS)
 def test_finds_what_one_index_finds(
     stage: str, rerank: str | None, client: OpenSearch, attached: AttachedIndex
 ) -> None:
@@ -182,6 +188,27 @@ def test_a_document_written_since_is_marked_stale(client: OpenSearch, make: Call
             assert {hit.doc_id for hit in result.hits if hit.stale} == {second}
             assert result.stale == 1
         attached.write_beside(second, attached.write(second))
+
+
+def test_a_stale_hit_is_not_explained_by_its_new_words(client: OpenSearch, make: Callable[..., AttachedIndex]) -> None:
+    attached = make(count=12)
+    searcher = Searcher(client, attached.name)
+
+    def spans(text: str, kind: str) -> np.ndarray:
+        """The first characters of a text, one for each token that it has, as an encoder might give them."""
+        vectors = QUERY.vectors if kind == "query" else attached.whole.vectors[text.split()[0]]
+        assert vectors is not None
+        return np.array([(i, i + 1) for i in range(len(vectors))], np.int32)
+
+    searcher.queries.spans = lambda: spans  # type: ignore[method-assign]
+    for stage, rerank in (("dense", "client"), ("bm25", None)):
+        options: dict[str, Any] = {"first_stage": stage, "rerank": rerank, "explain": True}
+        first, second, *_ = searcher.search(QUERY, **options).hits
+        assert all(match.document_span is not None for hit in (first, second) for match in hit.matches or ())
+        attached.write(first.doc_id)
+        hits = {hit.doc_id: hit for hit in searcher.search(QUERY, **options).hits}
+        assert [match.document_span for match in hits[first.doc_id].matches or ()] == [None] * 5
+        assert hits[second.doc_id] == second
 
 
 def test_what_is_not_in_the_sidecar_is_named(client: OpenSearch, make: Callable[..., AttachedIndex]) -> None:
