@@ -7,6 +7,7 @@ import sys
 import typer
 
 from opensearch_multivector.cli import (
+    backfill,
     codebook,
     compare,
     demo,
@@ -14,12 +15,14 @@ from opensearch_multivector.cli import (
     evaluate,
     export,
     export_vectors,
+    follow,
     fuse,
     index,
     node,
     plugin,
     reproduce,
     search,
+    status,
 )
 from opensearch_multivector.errors import OsmvError
 
@@ -46,6 +49,9 @@ for command in (
     reproduce,
     export,
     export_vectors,
+    backfill,
+    follow,
+    status,
     demo,
 ):
     command.register(app)
