@@ -71,11 +71,19 @@ class SearchRequest:
             )
         if self.filter is not None:
             check_clause("filter", self.filter)
+        if isinstance(self.query, EncodedQuery) and self.query.dsl is not None:
+            check_clause("the query's dsl", self.query.dsl)
 
     def within(self, tenant: Dsl | None) -> SearchRequest:
-        """The same request, held to a tenant's clause beside its own filter."""
+        """The same request, held to a tenant's clause beside its own filter.
+
+        Raises InputError where what the user asks for could read documents beyond the tenant's.
+        """
         if tenant is None:
             return self
+        for option, clause in (("filter", self.filter), ("the query's dsl", getattr(self.query, "dsl", None))):
+            if clause is not None:
+                check_within_tenant(option, clause)
         clauses = [tenant] if self.filter is None else [tenant, self.filter]
         return replace(self, filter={"bool": {"filter": clauses}})
 
@@ -113,7 +121,7 @@ class SearchRequest:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The parts of an `EncodedQuery` that this search reads: of "text", "pooled", "terms", "vectors"."""
+        """The parts of an `EncodedQuery` that this search reads: of "text", "pooled", "terms", "vectors", "dsl"."""
         needed: set[str] = {stage.needs for stage in parse_first_stages(self.first_stage).stages}
         needed |= {step.needs for step in parse_rerank(self.rerank)}
         if self.explain:

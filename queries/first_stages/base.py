@@ -13,7 +13,7 @@ from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 
 Dsl: TypeAlias = dict[str, Any]
-Need: TypeAlias = Literal["text", "pooled", "terms", "vectors"]
+Need: TypeAlias = Literal["text", "pooled", "terms", "vectors", "dsl"]
 
 # `index.max_result_window`: OpenSearch gives no more hits than this to one request.
 MAX_WINDOW = 10_000

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from attached_index import AttachedIndex, attachment, index_body, make_attached, remove_attached
+from attached_index import TEXT_FIELDS, AttachedIndex, attachment, index_body, make_attached, remove_attached
 from opensearchpy import OpenSearch
 from small_index import EVERY_RERANK, make_query
 
@@ -28,8 +28,12 @@ from opensearch_multivector.queries.searcher import Searcher
 pytestmark = pytest.mark.integration
 
 QUERY = make_query()
-# `seismic` has an index of its own, and bm25 searches the texts; the fusion is OpenSearch's over one shard.
-STAGES = [*(name for name in FIRST_STAGES if name not in ("seismic", "bm25")), "dense+slim", "0.3*dense+0.7*codes"]
+# `seismic` has an index of its own; bm25 and query search the texts; the fusion is OpenSearch's over one shard.
+STAGES = [
+    *(name for name in FIRST_STAGES if name not in ("seismic", "bm25", "query")),
+    "dense+slim",
+    "0.3*dense+0.7*codes",
+]
 RERANKS = [None, *EVERY_RERANK, "bit:keep=20>client", "client:keep=20>client:score=max"]
 if "native" in EVERY_RERANK:
     RERANKS += ["bit:keep=20>native", "native:keep=20>client:score=max"]
@@ -93,7 +97,7 @@ def test_finds_what_one_index_finds(
             assert not hit.stale
 
 
-@pytest.mark.parametrize("stage", ["dense", "bm25", "bm25+dense", "0.5*bm25+0.5*slim", "tokens"])
+@pytest.mark.parametrize("stage", ["dense", "bm25", "query+dense", "0.5*bm25+0.5*slim", "tokens"])
 @pytest.mark.parametrize("rerank", [None, *EVERY_RERANK])
 async def test_sync_async_and_batch_give_the_same(
     stage: str, rerank: str | None, client: OpenSearch, node_url: str, attached: AttachedIndex
@@ -130,22 +134,30 @@ def test_bm25_searches_the_users_own_texts(client: OpenSearch, attached: Attache
         )
         found = searcher.search(text, first_stage="bm25", rerank=None, size=10)
         assert [hit.score for hit in found.hits] == pytest.approx([hit["_score"] for hit in own["hits"]["hits"]])
+        asked = EncodedQuery(dsl={"multi_match": {"query": text, "fields": TEXT_FIELDS, "type": "most_fields"}})
+        assert searcher.search(asked, first_stage="query", rerank=None, size=10).hits == found.hits
+        both = searcher.search(replace(asked, text=text), first_stage="query+bm25", rerank=None, size=10)
+        assert ids(both) == ids(found)
+        with pytest.raises(InputError, match="needs the query's dsl"):
+            searcher.search(text, first_stage="query", rerank=None)
+        with pytest.raises(InputError, match="the query's dsl must be one OpenSearch query clause"):
+            searcher.search(EncodedQuery(dsl={}), first_stage="query", rerank=None)
     fused = searcher.search(QUERY, first_stage="bm25+dense", rerank=None, size=40)
     alone = [ids(searcher.search(QUERY, first_stage=stage, rerank=None, size=40)) for stage in ("bm25", "dense")]
     assert [(hit.doc_id, hit.score) for hit in fused.hits] == reciprocal_rank_fusion(alone)[:40]
 
 
 @pytest.mark.parametrize("rerank", [None, *EVERY_RERANK])
-@pytest.mark.parametrize("stage", ["dense", "bm25", "bm25+dense", "tokens", "dense+slim"])
+@pytest.mark.parametrize("stage", ["dense", "query", "bm25+dense", "tokens", "dense+slim"])
 def test_what_is_gone_makes_room_for_the_next(
     stage: str, rerank: str | None, client: OpenSearch, thinned: AttachedIndex
 ) -> None:
     options = {"first_stage": stage, "rerank": rerank, "window_size": 30}
-    everything = ids(Searcher(client, thinned.sidecar).search(QUERY, **options, size=30)) if stage != "bm25" else []
+    everything = ids(Searcher(client, thinned.sidecar).search(QUERY, **options, size=30)) if stage != "query" else []
     searcher = Searcher(client, thinned.name)
     left = ids(searcher.search(QUERY, size=30, **options))
     assert not GONE & set(left)
-    if "bm25" not in stage:
+    if stage not in ("query", "bm25+dense"):
         assert left == [doc_id for doc_id in everything if doc_id not in GONE]
         assert GONE & set(everything[:10])
     assert ids(searcher.search(QUERY, size=10, **options)) == left[:10]
@@ -345,6 +357,12 @@ def test_commands_search_and_evaluate_it(
         hits = json.loads(out)["hits"]
         assert [hit["source"] for hit in hits] == [attached.own(hit["doc_id"]) for hit in hits]
         assert {hit["index"] for hit in hits} == {attached.name}
+    own = ("--first-stage", "query", "--query-dsl", '{"term": {"title": "d007"}}')
+    for vectors, rerank in (((), "none"), (("--query-vectors", "query.npy"), "client")):
+        code, out, said = osmv("search", *vectors, *own, "--rerank", rerank, "--json")
+        assert (code, [hit["doc_id"] for hit in json.loads(out)["hits"]]) == (0, ["d007"]), said
+    code, _, said = osmv("search", *own[:3], "[]", "--rerank", "none")
+    assert (code, "--query-dsl must be a JSON object" in said) == (2, True)
     code, _, said = osmv("search", "--query-vectors", "query.npy", "--filter", '{"term": {"lang": "en"}}')
     assert (code, "--filter-field lang" in said) == (2, True)
     assert QUERY.pooled is not None
