@@ -21,15 +21,17 @@ DOCUMENTS = {f"d{i}": {"text": f"one{i} two{i % 7}", "price": i} for i in range(
 
 
 class Interrupted(WordEncoder):
-    """Does something else, once, while it encodes."""
+    """Does something else while it encodes, the first time or after so many."""
 
-    def __init__(self, meanwhile: Callable[[], object]) -> None:
+    def __init__(self, meanwhile: Callable[[], object], after: int = 0) -> None:
         super().__init__()
-        self._meanwhile = iter([meanwhile])
+        self._meanwhile = meanwhile
+        self._left = after
 
     def encode(self, texts: Sequence[str], kind: Kind) -> list[Encoded]:
-        for meanwhile in self._meanwhile:
-            meanwhile()
+        self._left -= 1
+        if self._left == -1:
+            self._meanwhile()
         return super().encode(texts, kind)
 
 
@@ -102,20 +104,34 @@ def test_beside_it_a_late_worker_does_not_overwrite_what_is_newer(client: OpenSe
             client.delete(index=index_name, id="d3")
             assert filler(client, index_name, pace=PACE).round()
 
-        # Lost in the midst of its work, as if it had been asleep for longer than its lease.
-        late = Filler(
-            client,
-            index_name,
-            encoder=(encoder := Interrupted(users_and_another_worker)),
-            term_encoder=encoder,
-            pace=Pace(batch=64, page=64, patience=5, lease_seconds=0.01),
-        )
+        encoder = Interrupted(users_and_another_worker, after=1)
+        # Its lease is over before it has written, as if it had been asleep.
+        asleep = Pace(batch=64, page=64, patience=5, lease_seconds=0.01)
+        late = Filler(client, index_name, encoder=encoder, term_encoder=encoder, pace=asleep)
         assert late.round()
-        summary = late.summary(finished=True)
-        assert summary.written == 0  # its page was another's
+        for doc_id in ("d1", "d2", "d3"):
+            client.update(index=index_name, id=doc_id, body={"doc": {"text": "read by the late one"}})
+        assert late.round()
+        assert late.summary(finished=True).written == len(DOCUMENTS)  # the second page was the other's in the end
         documents = DOCUMENTS | {"d1": {"text": "other words", "price": 1}, "d2": {"price": 2}}
         del documents["d3"]
         check_filled(client, attachment, documents)
+
+
+def test_an_index_made_anew_in_its_midst_is_left_alone(client: OpenSearch, index_name: str) -> None:
+    with attached(client, index_name, IN_PLACE):
+
+        def made_anew() -> None:
+            client.indices.delete(index=index_name)
+            make_index(client, index_name, shards=1)
+            put(client, index_name, {f"new{doc_id}": body for doc_id, body in DOCUMENTS.items()})
+            client.indices.refresh(index=index_name)
+
+        encoder = Interrupted(made_anew)
+        running = Filler(client, index_name, encoder=encoder, term_encoder=encoder, pace=Pace(batch=10, page=10))
+        with pytest.raises(MismatchError, match="made anew"):
+            running.round()
+        assert "mv" not in client.indices.get_mapping(index=index_name)[index_name]["mappings"]["properties"]
 
 
 def too_busy(exchange: Exchange) -> None:
