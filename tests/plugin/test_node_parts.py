@@ -18,7 +18,6 @@ from opensearch_multivector.plugin.node.control import start_node
 from opensearch_multivector.plugin.node.distribution import load
 from opensearch_multivector.plugin.node.places import Account, Places, make_folder, places, reachable
 
-
 VERSIONS = ("3.6.0", "2.19.1")
 
 
