@@ -70,9 +70,9 @@ def _vector(word: str) -> np.ndarray:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def spec_of(text_fields: tuple[str, ...] = ("text",)) -> FieldSpec:
+def spec_of() -> FieldSpec:
     words = EncoderRef(WordEncoder.name, WordEncoder.fingerprint)
-    return FieldSpec("mv", DIM, "f32", words, words, text_fields, (Slim(),), has_text_copy=False)
+    return FieldSpec("mv", DIM, "f32", words, words, ("text",), (Slim(),), has_text_copy=False)
 
 
 def make_index(client: OpenSearch, name: str, shards: int = 2, replicas: int = 0) -> None:
@@ -82,8 +82,9 @@ def make_index(client: OpenSearch, name: str, shards: int = 2, replicas: int = 0
     client.indices.create(index=name, body={"settings": settings, "mappings": {"properties": properties}})
 
 
-def attach(client: OpenSearch, name: str, mode: Mode, **changes: Any) -> Attachment:
-    spec = spec_of()
+def attach(client: OpenSearch, name: str, mode: Mode, spec: FieldSpec | None = None) -> Attachment:
+    """What `osmv attach` does, without its questions."""
+    spec = spec or spec_of()
     index, uuid = concrete_index(client, name)
     target = index
     if mode == IN_PLACE:
@@ -97,9 +98,7 @@ def attach(client: OpenSearch, name: str, mode: Mode, **changes: Any) -> Attachm
         client.indices.create(index=target, body=body)
     filters = ("price",) if target != index else ()
     made_at = f"2026-01-01T00:00:00.{time.time_ns()}"
-    attachment = Attachment(
-        index, uuid, "mv", mode, target, ("text",), fingerprint_of(spec), made_at, filters, **changes
-    )
+    attachment = Attachment(index, uuid, "mv", mode, target, ("text",), fingerprint_of(spec), made_at, filters)
     put_attachment(client, attachment)
     return attachment
 
