@@ -13,6 +13,7 @@ from opensearch_multivector.queries.first_stages import Dsl, parse_first_stages
 from opensearch_multivector.queries.first_stages.base import MAX_WINDOW
 from opensearch_multivector.queries.first_stages.hybrid import why_not_hybrid
 from opensearch_multivector.queries.rerankers import AUTO, parse_rerank, without_auto
+from opensearch_multivector.queries.tenant import check_within_tenant
 
 DEFAULT_FIRST_STAGE = "dense"
 DEFAULT_RERANK = AUTO
@@ -75,9 +76,16 @@ class SearchRequest:
             check_clause("the query's dsl", self.query.dsl)
 
     def within(self, tenant: Dsl | None) -> SearchRequest:
-        """The same request, held to a tenant's clause beside its own filter."""
+        """The same request, held to a tenant's clause beside its own filter.
+
+        Raises InputError where what the user asks for could read documents beyond the tenant's.
+        """
         if tenant is None:
             return self
+        own = self.query.dsl if isinstance(self.query, EncodedQuery) else None
+        for option, clause in (("filter", self.filter), ("the query's dsl", own)):
+            if clause is not None:
+                check_within_tenant(option, clause)
         clauses = [tenant] if self.filter is None else [tenant, self.filter]
         return replace(self, filter={"bool": {"filter": clauses}})
 
