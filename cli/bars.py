@@ -66,6 +66,10 @@ class Bars:
         seen = counts.get("seen", 0)
         self._show(f"filling {self._corpus}", "documents", seen, seen, seen, max(documents, seen))
 
+    def detaching(self, done: int, total: int) -> None:
+        """Report how many documents an attached field was removed from."""
+        self._show(f"detaching from {self._corpus}", "documents", done, done, done, total)
+
     def _show(self, name: str, unit: str, count: int, since_start: int, completed: int, total: int | None) -> None:
         if name not in self._tasks:
             self._tasks[name] = self._display.add_task(name, unit=unit, count=count, rate=0.0)

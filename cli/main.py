@@ -7,10 +7,12 @@ import sys
 import typer
 
 from opensearch_multivector.cli import (
+    attach,
     backfill,
     codebook,
     compare,
     demo,
+    detach,
     doctor,
     evaluate,
     export,
@@ -49,9 +51,11 @@ for command in (
     reproduce,
     export,
     export_vectors,
+    attach,
     backfill,
     follow,
     status,
+    detach,
     demo,
 ):
     command.register(app)
