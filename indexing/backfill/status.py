@@ -89,7 +89,7 @@ def status_of(client: OpenSearch, index: str, field: str = DEFAULT_FIELD, *, ver
         stale=stale,
         orphaned=orphaned,
         failed=sum(work.failed for work in works),
-        pending=sum(horizon.seq_no - work.covered for horizon, work in zip(horizons, works, strict=True)),
+        pending=sum(max(0, horizon.seq_no - work.covered) for horizon, work in zip(horizons, works, strict=True)),
         workers=tuple(sorted({lease.owner for work in works for lease in work.leases if lease.until > now})),
         letters=tuple(letter for work in works for failures in work.failures for letter in failures.letters),
         exact=verify,

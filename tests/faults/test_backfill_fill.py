@@ -11,7 +11,9 @@ from attached_texts import PACE, attach, check_filled, filler, make_index, own_d
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError, MismatchError
-from opensearch_multivector.indexing.backfill.status import status_of
+from opensearch_multivector.indexing.backfill import status_of
+from opensearch_multivector.indexing.backfill.horizons import read_horizons
+from opensearch_multivector.indexing.backfill.unit_store import UnitStore
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Attachment, Mode, update_attachment
 
 pytestmark = pytest.mark.integration
@@ -181,3 +183,21 @@ def test_the_throttle_holds(client: OpenSearch, attachment: Attachment) -> None:
     written = sum(each.hash is not None for each in stored(client, attachment).values())
     # A batch of 16 goes at once, and then 20 a second.
     assert 16 <= written <= 16 + 3 * 20 + 16
+
+
+def test_sequence_numbers_that_began_anew(client: OpenSearch, attachment: Attachment) -> None:
+    filler(client, attachment.index).backfill()
+    # As a restored snapshot or a stale copy made primary by force would have it: the numbers are of another history.
+    store = UnitStore(client, attachment, "test")
+    for horizon in read_horizons(client, attachment):
+        store.see(replace(horizon, history="before it was restored", seq_no=10**6))
+    again = filler(client, attachment.index)
+    if attachment.mode == SIDECAR:
+        with pytest.raises(MismatchError, match="restored or allocated by force"):
+            again.backfill()
+        return
+    client.update(index=attachment.index, id="d1", body={"doc": {"text": "changed since"}})
+    summary = again.backfill()
+    # Every document was looked at again, and the changed one a second time after it was written.
+    assert (summary.seen, summary.written) == (COUNT + 2 + 1, 1)
+    check_filled(client, attachment, texts() | {"d1": {"text": "changed since", "price": 1}})
