@@ -19,7 +19,7 @@ from opensearch_multivector.indexing.attach.plan import Plan, plan
 from opensearch_multivector.indexing.attach.wanted import Wanted
 from opensearch_multivector.indexing.document import DocumentMaker
 from opensearch_multivector.indexing.records import Record
-from opensearch_multivector.plugin.artifacts import load_state
+from opensearch_multivector.plugin.artifacts import list_artifacts, load_state
 from opensearch_multivector.plugin.attachments import (
     IN_PLACE,
     SIDECAR,
@@ -62,8 +62,9 @@ class TestPlan:
     def test_it_changes_nothing_and_says_what_would_be(self, client: OpenSearch, shop: str, encoder: Encoder) -> None:
         make_shop(client, shop)
         before = client.indices.get(index="*", params={"expand_wildcards": "all"})
-        texts = sources(client, shop)
+        texts, artifacts = sources(client, shop), list_artifacts(client)
         made = planned(client, shop, wish(encoder))
+        assert list_artifacts(client) == artifacts
         assert client.indices.get(index="*", params={"expand_wildcards": "all"}) == before
         assert sources(client, shop) == texts
         assert (made.documents, made.sampled, made.with_text) == (40, 40, 35)
