@@ -185,6 +185,17 @@ def test_the_users_index_has_the_last_word_on_a_filter(client: OpenSearch, make:
                 assert first[0] not in [hit.doc_id for hit in hits]
 
 
+def test_a_query_of_ones_own_widens_no_tenant(client: OpenSearch, attached: AttachedIndex) -> None:
+    searcher = Searcher(client, attached.name, tenant={"term": {"group": "odd"}})
+    for clause in ({"match_all": {}}, {"term": {"group": "even"}}, {"bool": {"must_not": {"term": {"group": "odd"}}}}):
+        for stage, rerank in (("query", None), ("query", "client"), ("query+dense", "client")):
+            hits = searcher.search(replace(QUERY, dsl=clause), first_stage=stage, rerank=rerank, size=40).hits
+            assert {hit.source["group"] for hit in hits} <= {"odd"}
+    lookup = {"terms": {"number": {"index": attached.name, "id": "d000", "path": "number"}}}
+    with pytest.raises(InputError, match="the query's dsl beside a tenant"):
+        searcher.search(replace(QUERY, dsl=lookup), first_stage="query")
+
+
 def test_a_document_written_since_is_marked_stale(client: OpenSearch, make: Callable[..., AttachedIndex]) -> None:
     attached = make(count=12)
     searcher = Searcher(client, attached.name)
