@@ -61,6 +61,8 @@ def planned(client: OpenSearch, index: str, wanted: Wanted) -> Plan:
 class TestPlan:
     def test_it_changes_nothing_and_says_what_would_be(self, client: OpenSearch, shop: str, encoder: Encoder) -> None:
         make_shop(client, shop)
+        # So that what would be learnt is nothing that the cluster has from another test.
+        client.index(index=shop, id="p0", body=product(0, name=shop), params={"routing": "r0", "refresh": "true"})
         before = client.indices.get(index="*", params={"expand_wildcards": "all"})
         texts, artifacts = sources(client, shop), list_artifacts(client)
         made = planned(client, shop, wish(encoder))
