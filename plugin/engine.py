@@ -40,7 +40,7 @@ def ask_engine(client: OpenSearch, index: str) -> Engine:
             nodes = client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS)
             engine = _engine(nodes, client.indices.get_settings(index=index, name=_SHARDS))
             if engine.fuses:
-                with suppress(exceptions.RequestError):
+                with suppress(exceptions.TransportError):  # busy, or refused: it does not fuse, whatever else it can
                     client.search(index=index, body=_TRIAL)
                     return engine
             return replace(engine, fuses=False)
@@ -57,7 +57,7 @@ async def ask_engine_async(client: AsyncOpenSearch, index: str) -> Engine:
             nodes = await client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS)
             engine = _engine(nodes, await client.indices.get_settings(index=index, name=_SHARDS))
             if engine.fuses:
-                with suppress(exceptions.RequestError):
+                with suppress(exceptions.TransportError):  # busy, or refused: it does not fuse, whatever else it can
                     await client.search(index=index, body=_TRIAL)
                     return engine
             return replace(engine, fuses=False)
