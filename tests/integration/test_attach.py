@@ -16,7 +16,7 @@ from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.indexing.attach.apply import attach
 from opensearch_multivector.indexing.attach.host import read_host
 from opensearch_multivector.indexing.attach.plan import Plan, plan
-from opensearch_multivector.indexing.attach.wanted import Wanted
+from opensearch_multivector.indexing.attach.wanted import Wanted, wanted
 from opensearch_multivector.indexing.document import DocumentMaker
 from opensearch_multivector.indexing.records import Record
 from opensearch_multivector.plugin.artifacts import list_artifacts, load_state
@@ -30,7 +30,7 @@ from opensearch_multivector.plugin.attachments import (
     update_attachment,
 )
 from opensearch_multivector.plugin.mapping import read_spec
-from opensearch_multivector.plugin.sub_fields import Codes, Dense, Seismic
+from opensearch_multivector.plugin.sub_fields import Codes, Dense, Seismic, Slim
 
 pytestmark = pytest.mark.integration
 
@@ -54,8 +54,8 @@ def wish(encoder: Encoder | None, **changes: Any) -> Wanted:
     return Wanted(**(usual | changes))
 
 
-def planned(client: OpenSearch, index: str, wanted: Wanted) -> Plan:
-    return plan(client, read_host(client, index), wanted)
+def planned(client: OpenSearch, index: str, wished: Wanted) -> Plan:
+    return plan(client, read_host(client, index), wished)
 
 
 class TestPlan:
@@ -84,11 +84,11 @@ class TestPlan:
     def test_sizes_are_those_that_come(self, client: OpenSearch, shop: str, encoder: Encoder) -> None:
         """Against the same documents with all of `F.*` in them, on the disk."""
         make_shop(client, shop, count=300, shards=1)
-        wanted = wish(encoder, sub_fields=(Codes(),))
-        made = planned(client, shop, wanted)
+        wished = wish(encoder, sub_fields=(Codes(),))
+        made = planned(client, shop, wished)
         sizes = {shop: size_on_disk(client, shop)}
         for mode in (IN_PLACE, SIDECAR):
-            attachment = attach(client, shop, wanted, mode)
+            attachment = attach(client, shop, wished, mode)
             fill(client, shop, attachment.target, encoder)
             sizes[mode] = size_on_disk(client, attachment.target)
             remove_attachment(client, shop, "mv")
@@ -144,14 +144,14 @@ class TestObstacles:
         if later := {name: value for name, value in settings.items() if name not in making}:
             client.indices.put_settings(index=shop, body={"index": later})
         terms = load_term_encoder() if sub_field.needs_terms else None
-        wanted = wish(encoder, sub_fields=(sub_field,), term_encoder=terms)
-        made = planned(client, shop, wanted)
+        wished = wish(encoder, sub_fields=(sub_field,), term_encoder=terms)
+        made = planned(client, shop, wished)
         assert len(made.mode(IN_PLACE).why_not) == 1
         assert why in made.mode(IN_PLACE).why_not[0]
         assert made.mode(SIDECAR).why_not == ()
         assert (made.recommended, made.because) == (SIDECAR, "the other is not possible")
         with pytest.raises(MismatchError, match=why):
-            attach(client, shop, wanted, IN_PLACE)
+            attach(client, shop, wished, IN_PLACE)
 
     @pytest.mark.parametrize(
         ("source", "in_place", "sidecar"),
@@ -192,6 +192,7 @@ class TestObstacles:
             wish(encoder, text_fields=("mv.text",))
         with pytest.raises(InputError, match="nothing to attach"):
             wish(None)
+        assert wanted(None, TEXTS, encoder="none").spec(read_host(client, shop), IN_PLACE).sub_fields == (Slim(),)
         with pytest.raises(InputError, match="learns from queries"):
             wish(encoder, reduce="leanvec:dim=8")
         assert (
@@ -205,27 +206,27 @@ class TestAttach:
     def test_the_same_again_changes_nothing(self, client: OpenSearch, shop: str, encoder: Encoder, mode: Any) -> None:
         make_shop(client, shop)
         texts = sources(client, shop)
-        wanted = wish(encoder, sub_fields=(Codes(),), filter_fields=("price",) if mode == SIDECAR else ())
+        wished = wish(encoder, sub_fields=(Codes(),), filter_fields=("price",) if mode == SIDECAR else ())
         told: list[str] = []
-        made = attach(client, shop, wanted, mode, message=told.append)
+        made = attach(client, shop, wished, mode, message=told.append)
         assert any("codebook" in sentence for sentence in told)
         spec = read_spec(client, made.target)
         assert made.fingerprint == fingerprint_of(spec)
         assert load_state(client, spec).codebook is not None
         mapping = client.indices.get_mapping(index=made.target)
         told.clear()
-        assert attach(client, shop, wanted, mode, message=told.append) == made
+        assert attach(client, shop, wished, mode, message=told.append) == made
         assert not told
         assert client.indices.get_mapping(index=made.target) == mapping
         assert attachments_of(client, shop) == (made,)
         assert sources(client, shop) == texts
         with pytest.raises(MismatchError, match=r"text fields name, about\.text, not name: detach it first"):
-            attach(client, shop, replace(wanted, text_fields=("name",)), mode)
+            attach(client, shop, replace(wished, text_fields=("name",)), mode)
         with pytest.raises(MismatchError, match="codec int8, this run f32"):
-            attach(client, shop, replace(wanted, codec="f32"), mode)
+            attach(client, shop, replace(wished, codec="f32"), mode)
         update_attachment(client, shop, "mv", detaching=True)
         with pytest.raises(MismatchError, match="being detached"):
-            attach(client, shop, wanted, mode)
+            attach(client, shop, wished, mode)
 
     def test_what_others_described_stays(self, client: OpenSearch, shop: str, encoder: Encoder) -> None:
         make_shop(client, shop)
@@ -240,11 +241,11 @@ class TestAttach:
     def test_an_interrupted_one_goes_on(self, client: OpenSearch, shop: str, encoder: Encoder, mode: Any) -> None:
         """Killed after the mapping and before the record: what was learnt is not learnt again."""
         make_shop(client, shop)
-        wanted = wish(encoder, sub_fields=(Codes(),))
-        first = attach(client, shop, wanted, mode)
+        wished = wish(encoder, sub_fields=(Codes(),))
+        first = attach(client, shop, wished, mode)
         remove_attachment(client, shop, "mv")
         told: list[str] = []
-        second = attach(client, shop, wanted, mode, message=told.append)
+        second = attach(client, shop, wished, mode, message=told.append)
         assert (second.fingerprint, told) == (first.fingerprint, [])
 
     def test_a_sidecar_lies_as_its_index_does(self, client: OpenSearch, shop: str, encoder: Encoder) -> None:
@@ -266,16 +267,16 @@ class TestAttach:
 
     def test_an_index_made_anew_is_another(self, client: OpenSearch, shop: str, encoder: Encoder) -> None:
         make_shop(client, shop)
-        wanted = wish(encoder, sub_fields=())
-        made = attach(client, shop, wanted, SIDECAR)
+        wished = wish(encoder, sub_fields=())
+        made = attach(client, shop, wished, SIDECAR)
         client.index(index=made.target, id="p1", body={"mv.hash": "h"}, params={"refresh": "true"})
         client.indices.delete(index=shop)
         make_shop(client, shop)
         with pytest.raises(MismatchError, match="attached to an earlier index of that name"):
-            attach(client, shop, wanted, SIDECAR)
+            attach(client, shop, wished, SIDECAR)
         remove_attachment(client, shop, "mv")
         with pytest.raises(MismatchError, match="has documents, and is no sidecar that is in use"):
-            attach(client, shop, wanted, SIDECAR)
+            attach(client, shop, wished, SIDECAR)
 
     def test_an_index_that_osmv_fills_is_none_to_attach_to(
         self, client: OpenSearch, shop: str, encoder: Encoder

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -182,6 +184,30 @@ class TestInPlace:
         assert (first.documents + second.documents, second.interrupted) == (35, False)
         assert raw(client, node_url, shop) == raw(client, node_url, twin)
 
+    def test_a_killed_one_goes_on(
+        self, client: OpenSearch, node_url: str, shop: str, twin: str, encoder: Encoder
+    ) -> None:
+        attached(client, shop, encoder, IN_PLACE)
+        filled(client, shop, encoder)
+        command = [sys.executable, "-m", "opensearch_multivector.cli.main", "detach", shop, "--yes", "--url", node_url]
+        # So slow that after the first shard's page the second's is waited for.
+        process = subprocess.Popen([*command, "--rate", "1"], stderr=subprocess.DEVNULL)
+
+        def having() -> int:
+            client.indices.refresh(index=shop)
+            return int(client.count(index=shop, body={"query": {"exists": {"field": "mv.hash"}}})["count"])
+
+        while having() == 35 and process.poll() is None:
+            pass
+        process.kill()
+        process.wait()
+        left = having()
+        assert 0 < left < 35
+        assert get_attachment(client, shop).detaching
+        assert detach(client, shop).documents == left
+        assert raw(client, node_url, shop) == raw(client, node_url, twin)
+        check_gone(client, shop)
+
     def test_one_of_two_is_detached_and_attached_again(
         self, client: OpenSearch, node_url: str, shop: str, encoder: Encoder
     ) -> None:
@@ -230,6 +256,32 @@ class TestSidecar:
         assert find_attachment(client, shop) is None
         with pytest.raises(NotFoundError):
             client.indices.get(index=made.target)
+
+
+@pytest.mark.parametrize("mode", [IN_PLACE, SIDECAR])
+def test_a_follower_at_work_ends(
+    client: OpenSearch, node_url: str, shop: str, twin: str, encoder: Encoder, mode: Any
+) -> None:
+    """In the midst of filling, in pages of a few documents."""
+    made = attached(client, shop, encoder, mode)
+    started, ended = threading.Event(), []
+    filler = Filler(client, shop, encoder=encoder, pace=Pace(page=2, batch=2), progress=lambda *_: started.set())
+
+    def follow() -> None:
+        try:
+            filler.follow(0.01, lambda _: None)
+        except MismatchError as error:
+            ended.append(str(error))
+
+    follower = threading.Thread(target=follow)
+    follower.start()
+    assert started.wait(60)
+    assert not detach(client, shop).interrupted
+    follower.join(60)
+    assert len(ended) == 1
+    assert "detached" in ended[0] or "nothing is attached" in ended[0]
+    assert raw(client, node_url, shop) == raw(client, node_url, twin)
+    assert mode == IN_PLACE or not client.indices.exists(index=made.target)
 
 
 def test_it_waits_until_no_backfill_is_at_work(client: OpenSearch, shop: str, encoder: Encoder) -> None:
