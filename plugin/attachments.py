@@ -115,7 +115,7 @@ def attachments_of(client: OpenSearch, index: str) -> tuple[Attachment, ...]:
     if stored is None:
         with cluster_errors():
             try:
-                behind = list(client.indices.get_alias(name=index, params={"filter_path": "*.aliases"}))
+                behind = list(client.indices.get_alias(index=index, params={"filter_path": "*.aliases"}))
             except NotFoundError:
                 behind = []
         stored = get_state(client, _key(behind[0])) if len(behind) == 1 else None
@@ -128,7 +128,7 @@ async def attachments_of_async(client: AsyncOpenSearch, index: str) -> tuple[Att
     if value is None:
         with cluster_errors():
             try:
-                behind = list(await client.indices.get_alias(name=index, params={"filter_path": "*.aliases"}))
+                behind = list(await client.indices.get_alias(index=index, params={"filter_path": "*.aliases"}))
             except NotFoundError:
                 behind = []
         value = await _state_async(client, behind[0]) if len(behind) == 1 else None

@@ -96,7 +96,7 @@ def _describe_refusal(error: exceptions.TransportError) -> str:
     if kind == "cluster_block_exception":
         return f"the index is blocked for writing, most often because the disk is full: {reason}."
     if status == 403:
-        permission = re.search(r"no permissions for \[([^\]]+)\]", reason)
+        permission = re.search(r"no permissions for \[((?:[^\[\]]|\[\w*\])+)\]", reason)
         return (
             f"the user lacks the permission {permission[1]}: ask the cluster's administrator for a role that has it."
             if permission

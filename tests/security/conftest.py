@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "integration"))
+sys.path += [str(Path(__file__).parents[1] / room) for room in ("integration", "faults")]
 
 from secured_node import SecuredNode, secured_node
 from small_index import SmallIndex, codebook, make_index, subvectors
