@@ -16,6 +16,8 @@ from rich.progress import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opensearch_multivector.indexing import Progress as IndexProgress
 
 
@@ -58,6 +60,15 @@ class Bars:
     def exporting(self, done: int, total: int) -> None:
         """Report how many documents are written."""
         self._show(f"exporting {self._corpus}", "documents", done, done, done, total)
+
+    def filling(self, counts: Mapping[str, int], documents: int) -> None:
+        """Report how many documents of an attached field were looked at; those written meanwhile come again."""
+        seen = counts.get("seen", 0)
+        self._show(f"filling {self._corpus}", "documents", seen, seen, seen, max(documents, seen))
+
+    def detaching(self, done: int, total: int) -> None:
+        """Report how many documents an attached field was removed from."""
+        self._show(f"detaching from {self._corpus}", "documents", done, done, done, total)
 
     def _show(self, name: str, unit: str, count: int, since_start: int, completed: int, total: int | None) -> None:
         if name not in self._tasks:

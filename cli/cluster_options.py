@@ -1,4 +1,7 @@
-"""The options by which every command is told its cluster, taken the same way by all of them."""
+"""The options by which every command is told its cluster, taken the same way by all of them.
+
+None of them takes a secret itself: what is on a command line, every user of the machine may read.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,13 @@ class Cluster:
 
     url: Annotated[str | None, _option("--url", "OSMV_URL", "Default: the local node that `osmv node start` runs.")]
     user: Annotated[str | None, _option("--user", "OSMV_USER", "User of basic auth.")]
-    password: Annotated[str | None, _option("--password", "OSMV_PASSWORD", "Password of basic auth.")]
+    password_file: Annotated[
+        str | None,
+        _option("--password-file", "OSMV_PASSWORD_FILE", "File with the password of basic auth (or: OSMV_PASSWORD)."),
+    ]
+    token_file: Annotated[
+        str | None, _option("--token-file", "OSMV_TOKEN_FILE", "File with a bearer token (or: OSMV_TOKEN).")
+    ]
     ca_certs: Annotated[
         str | None, _option("--ca-certs", "OSMV_CA_CERTS", "PEM file or folder of authorities to trust.")
     ]

@@ -59,6 +59,9 @@ def evaluate(
         str | None, typer.Option(help="Index of the documents; default one named from them, made at first.")
     ] = None,
     field: Annotated[str, typer.Option(help="Multi-vector field of --index.")] = "mv",
+    sidecar: Annotated[
+        str | None, typer.Option(help="The sidecar attached to --index, where its name can't be read by this user.")
+    ] = None,
     config: Annotated[
         list[str] | None,
         typer.Option(
@@ -171,7 +174,7 @@ def evaluate(
                 progress=bars.indexing,
                 message=_say,
             )
-        searcher = Searcher(client, index, field=field)
+        searcher = Searcher(client, index, field=field, sidecar=sidecar)
         evaluation = run(
             searcher,
             collection,
@@ -185,7 +188,7 @@ def evaluate(
             measures=measures,
             runs_dir=runs_dir,
             run_format=run_format,
-            origin=describe_index(client, index, searcher.spec),
+            origin=describe_index(client, index, searcher.spec, searcher.sidecar),
             latency_topics=latency_topics,
             progress=bars.searching,
         )

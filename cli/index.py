@@ -144,9 +144,9 @@ def index(
         layout=layout,
         vectors=vectors,
         no_vectors=no_vectors,
-        message=_say,
+        message=say,
     )
-    with _stop_on_interrupt() as stop, Bars(index) as bars:
+    with stop_on_interrupt() as stop, Bars(index) as bars:
         summary = index_documents(
             client,
             index,
@@ -169,7 +169,7 @@ def index(
             restart=restart,
             limits=Limits(batch=batch),
             progress=bars.indexing,
-            message=_say,
+            message=say,
             stop=stop,
         )
     if json_:
@@ -177,7 +177,7 @@ def index(
     else:
         _print_summary(summary)
     if summary.interrupted:
-        _say(f"interrupted after {summary.read:,} documents; the same command goes on from there")
+        say(f"interrupted after {summary.read:,} documents; the same command goes on from there")
         raise typer.Exit(_INTERRUPTED)
     raise typer.Exit(1 if summary.rejected else 0)
 
@@ -199,12 +199,13 @@ def _print_summary(summary: IndexSummary) -> None:
         print(f"all rejected documents: {summary.dead_letters}")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
+    """A sentence for people, beside what is printed."""
     print(f"osmv: {text}", file=sys.stderr)
 
 
 @contextlib.contextmanager
-def _stop_on_interrupt() -> Iterator[threading.Event]:
+def stop_on_interrupt() -> Iterator[threading.Event]:
     """Ctrl-C ends the run in order; a second one at once."""
     stop = threading.Event()
 
@@ -212,7 +213,7 @@ def _stop_on_interrupt() -> Iterator[threading.Event]:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        _say("stopping: waiting for what is in flight (Ctrl-C again to stop at once)")
+        say("stopping: waiting for what is in flight (Ctrl-C again to stop at once)")
 
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:

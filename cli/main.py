@@ -7,19 +7,24 @@ import sys
 import typer
 
 from opensearch_multivector.cli import (
+    attach,
+    backfill,
     codebook,
     compare,
     demo,
+    detach,
     doctor,
     evaluate,
     export,
     export_vectors,
+    follow,
     fuse,
     index,
     node,
     plugin,
     reproduce,
     search,
+    status,
 )
 from opensearch_multivector.errors import OsmvError
 
@@ -46,6 +51,11 @@ for command in (
     reproduce,
     export,
     export_vectors,
+    attach,
+    backfill,
+    follow,
+    status,
+    detach,
     demo,
 ):
     command.register(app)

@@ -50,6 +50,9 @@ def search(
     query_terms: Annotated[
         Path | None, typer.Option(help="The query's term weights, made elsewhere: a JSON file, {term: weight}.")
     ] = None,
+    query_dsl: Annotated[
+        str | None, typer.Option(help="A query clause of your own, as JSON, for --first-stage query.")
+    ] = None,
     first_stage: Annotated[
         str, typer.Option(help="bm25, dense, slim, codes:nprobe=8, ...; several joined by + are fused.")
     ] = "dense",
@@ -65,6 +68,9 @@ def search(
     filter_: Annotated[str | None, typer.Option("--filter", help="An OpenSearch query clause, as JSON.")] = None,
     source: Annotated[str | None, typer.Option(help="Fields to return, by commas; default all.")] = None,
     routing: Annotated[str | None, typer.Option(help="Routing value.")] = None,
+    sidecar: Annotated[
+        str | None, typer.Option(help="The sidecar attached to the index, where its name can't be read by this user.")
+    ] = None,
     min_score: Annotated[float | None, typer.Option(help="Leave out hits below this final score.")] = None,
     explain: Annotated[bool, typer.Option(help="Show which document token each query token matched.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -73,10 +79,14 @@ def search(
     from opensearch_multivector.encoding.encoders import load_encoder
     from opensearch_multivector.queries.searcher import Searcher
 
-    if query is None and query_vectors is None and query_terms is None:
-        raise typer.BadParameter("give a query, --query-vectors or --query-terms", param_hint="QUERY")
-    ready = _ready_query(query, query_vectors, query_terms) if query_vectors or query_terms else None
-    searcher = Searcher(cluster.connect(), index, field=field, encoder=load_encoder(encoder) if encoder else None)
+    if query is None and query_vectors is None and query_terms is None and query_dsl is None:
+        raise typer.BadParameter("give a query, --query-vectors, --query-terms or --query-dsl", param_hint="QUERY")
+    ready: EncodedQuery | None = None
+    if query_vectors or query_terms or query_dsl:
+        ready = replace(_ready_query(query, query_vectors, query_terms), dsl=_clause("--query-dsl", query_dsl))
+    has_vectors = query_vectors is not None or (query is not None and query_terms is None)
+    given = load_encoder(encoder) if encoder else None
+    searcher = Searcher(cluster.connect(), index, field=field, encoder=given, sidecar=sidecar)
     result = searcher.search(
         ready or query or "",
         first_stage=first_stage,
@@ -85,12 +95,12 @@ def search(
         size=size,
         offset=offset,
         window_size=window_size,
-        filter=_clause(filter_),
+        filter=_clause("--filter", filter_),
         source=source.split(",") if source else True,
         routing=routing,
         min_score=min_score,
-        # What is marked in a hit's text goes by vectors; a query of terms alone, or an index of terms, has none.
-        explain=explain or not (json_ or (ready and query_vectors is None) or searcher.spec.vectors is None),
+        # What is marked in a hit's text goes by vectors; a query of terms or a clause, or an index of terms, has none.
+        explain=explain or (has_vectors and not json_ and searcher.spec.vectors is not None),
     )
     if json_:
         print(json.dumps(asdict(result), ensure_ascii=False))
@@ -142,7 +152,7 @@ def _terms(path: Path) -> QueryTerms:
         raise InputError(f"{path}: {error}") from None
 
 
-def _clause(text: str | None) -> dict[str, Any] | None:
+def _clause(option: str, text: str | None) -> dict[str, Any] | None:
     from opensearch_multivector.errors import InputError
 
     if text is None:
@@ -150,9 +160,9 @@ def _clause(text: str | None) -> dict[str, Any] | None:
     try:
         clause = json.loads(text)
     except json.JSONDecodeError as error:
-        raise InputError(f"--filter is not JSON: {error}") from error
+        raise InputError(f"{option} is not JSON: {error}") from error
     if not isinstance(clause, dict):
-        raise InputError('--filter must be a JSON object, such as {"term": {"lang": "en"}}')
+        raise InputError(f'{option} must be a JSON object, such as {{"term": {{"lang": "en"}}}}')
     return clause
 
 
@@ -182,6 +192,8 @@ def print_hits(
         console.print("Nothing was found.")
     times = ", ".join(f"{stage} {value:.0f} ms" for stage, value in result.timings.items())
     console.print(f"[dim]{result.candidates} candidates, {times}[/dim]")
+    if result.stale:
+        console.print(f"[yellow]{result.stale} hits were written since their vectors were made[/yellow]")
     if result.skipped:
         some = "; ".join(f"{doc_id}: {reason}" for doc_id, reason in list(result.skipped.items())[:3])
         console.print(f"[yellow]{len(result.skipped)} candidates left out: {escape(some)}[/yellow]")

@@ -18,6 +18,7 @@ from opensearch_multivector.errors import InputError
 from opensearch_multivector.indexing.readers import files_of
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import FieldSpec
+from opensearch_multivector.plugin.sidecar import Sidecar
 
 FORMAT_VERSION = 1
 _PLUGINS = {"filter_path": "nodes.*.name,nodes.*.plugins.name,nodes.*.plugins.version"}
@@ -77,30 +78,33 @@ def read_header(run: Path) -> dict[str, Any] | None:
     return header if header["run"]["file"] == run.name else None
 
 
-def describe_index(client: OpenSearch, index: str, spec: FieldSpec) -> dict[str, Any]:
+def describe_index(client: OpenSearch, index: str, spec: FieldSpec, sidecar: Sidecar | None = None) -> dict[str, Any]:
     """Cluster and index as a header names them. What the user may not ask is null. Raises ClusterError."""
     info = _allowed(client.info) or {}
     plugins = _allowed(lambda: client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS))
     nodes = plugins["nodes"].values() if plugins else ()
     versions = {(plugin["name"], plugin["version"]) for node in nodes for plugin in node.get("plugins", ())}
-    settings = _allowed(lambda: client.indices.get_settings(index=index)) or {}
-    stats = _allowed(lambda: client.indices.stats(index=index, metric="store,docs"))
-    totals = stats["_all"]["primaries"] if stats else None
     return {
         "engine": {
             "opensearch": info.get("version", {}).get("number"),
             "nodes": len(nodes) if plugins else None,
             "plugins": [f"{name} {version}" for name, version in sorted(versions)] if plugins else None,
         },
-        "index": {
-            "name": index,
-            "documents": totals["docs"]["count"] if totals else None,
-            "store_bytes": totals["store"]["size_in_bytes"] if totals else None,
-            "settings": {
-                name: {key: value for key, value in body["settings"]["index"].items() if key not in _INCIDENTAL}
-                for name, body in settings.items()
-            },
-            "field": spec.to_meta(),
+        "index": _index(client, index) | {"field": spec.to_meta()},
+    } | ({"sidecar": _index(client, sidecar.name)} if sidecar else {})
+
+
+def _index(client: OpenSearch, index: str) -> dict[str, Any]:
+    settings = _allowed(lambda: client.indices.get_settings(index=index)) or {}
+    stats = _allowed(lambda: client.indices.stats(index=index, metric="store,docs"))
+    totals = stats["_all"]["primaries"] if stats else None
+    return {
+        "name": index,
+        "documents": totals["docs"]["count"] if totals else None,
+        "store_bytes": totals["store"]["size_in_bytes"] if totals else None,
+        "settings": {
+            name: {key: value for key, value in body["settings"]["index"].items() if key not in _INCIDENTAL}
+            for name, body in settings.items()
         },
     }
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
 
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
@@ -25,63 +25,85 @@ _CONFLICT = 409
 _NOT_FOUND = 404
 
 
+class Item(Protocol):
+    """One operation of a bulk request."""
+
+    def lines(self) -> bytes:
+        """What is sent: the action line and, but for a deletion, the document's line, each with its newline."""
+
+    def conflict(self, reason: str) -> str:
+        """What it means for people that the cluster has answered 409 with that reason."""
+
+
 @dataclass(frozen=True, slots=True)
 class BulkItem:
-    """A document on its way: ``body`` is one JSON object without a newline."""
+    """A document on its way: ``body`` is one JSON object without a newline; ``epoch``: of the run."""
 
     line: int
     doc_id: str
     body: bytes
+    epoch: int
 
-    def action(self, epoch: int) -> bytes:
-        """The action line that goes before the body."""
-        meta = {"_id": self.doc_id, "version": version_of(epoch, self.line), "version_type": VERSION_TYPE}
-        return json.dumps({"index": meta}).encode()
+    def lines(self) -> bytes:
+        """See `Item`."""
+        meta = {"_id": self.doc_id, "version": version_of(self.epoch, self.line), "version_type": VERSION_TYPE}
+        return b"".join((json.dumps({"index": meta}).encode(), b"\n", self.body, b"\n"))
+
+    def conflict(self, reason: str) -> str:
+        """See `Item`."""
+        return explain_conflict(reason, self.epoch)
+
+
+AnItem = TypeVar("AnItem", bound=Item)
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
-    """What became of an item, for good: indexed (``reason`` None) or refused."""
+class Result(Generic[AnItem]):
+    """What became of an item, for good: done (``reason`` None) or refused. ``answer``: the cluster's, if any."""
 
-    item: BulkItem
+    item: AnItem
     reason: str | None = None
+    answer: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status of the item; 0 where the request that held it was refused."""
+        return int(self.answer.get("status", 0))
 
 
 class _BusyError(Exception):
     """The cluster did not take something now, but may later."""
 
 
-def bulk_body(items: Sequence[BulkItem], epoch: int) -> bytes:
+def bulk_body(items: Sequence[Item]) -> bytes:
     """The body of a `_bulk` request."""
-    return b"".join(part for item in items for part in (item.action(epoch), b"\n", item.body, b"\n"))
+    return b"".join(item.lines() for item in items)
 
 
-def read_response(
-    items: Sequence[BulkItem], response: dict[str, Any], epoch: int
-) -> tuple[list[Result], list[BulkItem], str]:
+def read_response(items: Sequence[AnItem], response: dict[str, Any]) -> tuple[list[Result[AnItem]], list[AnItem], str]:
     """Results, the items to send again, and why the last of those was put off.
 
     Raises ClusterError on what no repetition would mend and what is no document's fault.
     """
-    results: list[Result] = []
-    again: list[BulkItem] = []
+    results: list[Result[AnItem]] = []
+    again: list[AnItem] = []
     busy = ""
     for item, answer in zip(items, response["items"], strict=True):
         ((_, outcome),) = answer.items()
-        status = outcome["status"]
-        if status < 300:
-            results.append(Result(item))
+        status, error = outcome["status"], outcome.get("error")
+        if error is None:  # also a deletion of what is not there, which is a 404
+            results.append(Result(item, answer=outcome))
             continue
-        reason = _reason(outcome["error"])
+        reason = _reason(error)
         if status in _BUSY:
             again.append(item)
             busy = reason
         elif status == _CONFLICT:
-            results.append(Result(item, explain_conflict(reason, epoch)))
-        elif status in _BLOCKED or status == _NOT_FOUND:
+            results.append(Result(item, item.conflict(reason), outcome))
+        elif status in _BLOCKED or (status == _NOT_FOUND and error.get("type") != "document_missing_exception"):
             raise ClusterError(f"the cluster refuses to write (status {status}): {reason}")
         else:
-            results.append(Result(item, reason))
+            results.append(Result(item, reason, outcome))
     return results, again, busy
 
 
@@ -93,18 +115,17 @@ class BulkSender:
     make that harmless.
     """
 
-    def __init__(
-        self, client: OpenSearch, index: str, epoch: int, *, patience: float = 300, stop: threading.Event
-    ) -> None:
+    def __init__(self, client: OpenSearch, index: str, *, patience: float = 300, stop: threading.Event) -> None:
         self._client = client
         self._index = index
-        self._epoch = epoch
         self._patience = patience
         self._stop = stop
 
-    def send(self, items: Sequence[BulkItem]) -> list[Result]:
+    def send(self, items: Sequence[AnItem]) -> list[Result[AnItem]]:
         """Send until each item is indexed or refused for good. Raises ClusterError when patience runs out."""
-        results: list[Result] = []
+        results: list[Result[AnItem]] = []
+        if not items:
+            return results
         waiting = list(items)
         retrying = Retrying(
             stop=stop_after_delay(self._patience) | stop_when_event_set(self._stop),
@@ -126,8 +147,8 @@ class BulkSender:
             ) from None
         return results
 
-    def _try(self, items: list[BulkItem]) -> tuple[list[Result], list[BulkItem], str]:
-        body = bulk_body(items, self._epoch)
+    def _try(self, items: list[AnItem]) -> tuple[list[Result[AnItem]], list[AnItem], str]:
+        body = bulk_body(items)
         try:
             response = self._client.bulk(body=body, index=self._index)
         except SSLError as error:
@@ -147,7 +168,7 @@ class BulkSender:
             return first[0] + second[0], first[1] + second[1], first[2] or second[2]
         except OpenSearchException as error:
             raise ClusterError(describe(error)) from error
-        return read_response(items, response, self._epoch)
+        return read_response(items, response)
 
 
 def _reason(error: dict[str, Any]) -> str:

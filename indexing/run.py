@@ -95,7 +95,7 @@ class IndexRun:
         self._batch: list[_Open] = []
         self._buffer: list[BulkItem] = []
         self._buffer_bytes = 0
-        self._flights: set[Future[list[Result]]] = set()
+        self._flights: set[Future[list[Result[BulkItem]]]] = set()
         self._pool = ThreadPoolExecutor(limits.in_flight, thread_name_prefix="osmv-bulk")
         self._last_save = self._last_send = time.monotonic()
         self.rejections: list[Rejection] = []
@@ -170,7 +170,7 @@ class IndexRun:
             full = len(self._buffer) >= self._limits.bulk_documents
             if self._buffer and (full or self._buffer_bytes + len(made.body) > self._limits.bulk_bytes):
                 self._send()
-            self._buffer.append(BulkItem(document.entry.line, record.doc_id, made.body))
+            self._buffer.append(BulkItem(document.entry.line, record.doc_id, made.body, self._checkpoint.epoch))
             self._buffer_bytes += len(made.body)
         if time.monotonic() - self._last_send >= self._limits.checkpoint_seconds:
             self._send()

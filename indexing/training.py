@@ -32,7 +32,7 @@ class Stopped(Exception):  # noqa: N818
 
 
 def trained(
-    client: OpenSearch,
+    client: OpenSearch | None,
     spec: FieldSpec,
     reader: Reader,
     entries: Iterator[Entry],
@@ -44,6 +44,7 @@ def trained(
 ) -> tuple[FieldSpec, Iterator[Entry]]:
     """The description with every artifact that it needs trained, stored in the cluster and loaded; entries to index.
 
+    ``client`` None: nothing is stored, which does for trying what a document would become.
     ``queries``: examples of them, for reductions that learn from queries.
     Raises Stopped once ``stop`` is set, InputError where there is nothing to learn from, ClusterError.
     """
@@ -76,7 +77,8 @@ def trained(
     for kind in kinds:
         arrays, info = TRAINERS[kind](spec, sample, telling(f"training the {kind}"))
         spec = _stored(client, spec, kind, arrays, {"sampled_documents": len(sample.tokens), **info})
-        message(f"{kind} {spec.artifacts[kind]} is stored in the cluster: {_listed(info)}")
+        if client is not None:
+            message(f"{kind} {spec.artifacts[kind]} is stored in the cluster: {_listed(info)}")
     return spec, entries
 
 
@@ -116,9 +118,10 @@ TRAINERS: Mapping[str, Callable[[FieldSpec, Sample, Progress], tuple[Arrays, dic
 }
 
 
-def _stored(client: OpenSearch, spec: FieldSpec, kind: str, arrays: Arrays, info: dict[str, Any]) -> FieldSpec:
+def _stored(client: OpenSearch | None, spec: FieldSpec, kind: str, arrays: Arrays, info: dict[str, Any]) -> FieldSpec:
     artifact = make_artifact(kind, arrays, info)
-    put_artifact(client, artifact)
+    if client is not None:
+        put_artifact(client, artifact)
     return with_state(spec, [artifact])
 
 

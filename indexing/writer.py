@@ -185,7 +185,7 @@ def index_documents(
     run = IndexRun(
         reader,
         DocumentMaker(spec, encoder, term_encoder),
-        BulkSender(client, index, checkpoint.epoch, patience=limits.patience, stop=stop),
+        BulkSender(client, index, patience=limits.patience, stop=stop),
         checkpoint,
         store,
         DeadLetters(Path(checkpoint.dead_letters), checkpoint.mark.line),

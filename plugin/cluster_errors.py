@@ -89,11 +89,14 @@ _MISSING_PARTS = (
 def _describe_refusal(error: exceptions.TransportError) -> str:
     status, kind, reason = error.status_code, _kind(error), _reason(error)
     if status == 401:
-        return "the cluster wants a valid user and password: give --user and --password (OSMV_USER, OSMV_PASSWORD)."
+        return (
+            "the cluster wants a valid user and password, or a token: set OSMV_USER and OSMV_PASSWORD (or give --user "
+            "and --password-file), or OSMV_TOKEN (or --token-file)."
+        )
     if kind == "cluster_block_exception":
         return f"the index is blocked for writing, most often because the disk is full: {reason}."
     if status == 403:
-        permission = re.search(r"no permissions for \[([^\]]+)\]", reason)
+        permission = re.search(r"no permissions for \[((?:[^\[\]]|\[\w*\])+)\]", reason)
         return (
             f"the user lacks the permission {permission[1]}: ask the cluster's administrator for a role that has it."
             if permission
@@ -107,6 +110,11 @@ def _describe_refusal(error: exceptions.TransportError) -> str:
             return f"the cluster lacks {part}: install it on every node; `osmv doctor` shows what is there."
     if "too_many_clauses" in kind or "maxClauseCount" in reason:
         return f"the query has more clauses than indices.query.bool.max_clause_count allows: {reason}."
+    if "hybrid query must be a top level query" in reason:
+        return (
+            "OpenSearch fuses nothing for a user whose role shows only some documents (document-level security): "
+            'let the client fuse, by fusion="client" (--fusion client) or "auto".'
+        )
     if "Fielddata access on the _id field" in reason:
         return (
             "the cluster orders nothing by id, since its setting indices.id_field_data.enabled is false: set it to "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import ssl
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -28,6 +29,9 @@ def connect(
     *,
     user: str | None = None,
     password: str | None = None,
+    password_file: str | None = None,
+    token: str | None = None,
+    token_file: str | None = None,
     ca_certs: str | None = None,
     verify_certs: bool | None = None,
     aws_region: str | None = None,
@@ -36,14 +40,16 @@ def connect(
 ) -> OpenSearch:
     """A client of the cluster at ``url``, else of ``OSMV_URL``, else of the local node that `osmv node start` runs.
 
-    What is not given comes from the environment: ``OSMV_USER``, ``OSMV_PASSWORD``, ``OSMV_CA_CERTS``,
-    ``OSMV_VERIFY_CERTS`` (default true), ``OSMV_AWS_REGION`` (set: requests are signed with SigV4, extra ``aws``) and
-    ``OSMV_AWS_SERVICE`` (default ``es``; ``aoss`` for serverless). ``https://user:password@host`` is accepted.
+    What is not given comes from the environment: ``OSMV_USER`` with ``OSMV_PASSWORD`` or ``OSMV_PASSWORD_FILE``, or
+    ``OSMV_TOKEN`` or ``OSMV_TOKEN_FILE`` (a bearer token, such as a JWT), ``OSMV_CA_CERTS``, ``OSMV_VERIFY_CERTS``
+    (default true), ``OSMV_AWS_REGION`` (set: requests are signed with SigV4, extra ``aws``) and ``OSMV_AWS_SERVICE``
+    (default ``es``; ``aoss`` for serverless). ``https://user:password@host`` is accepted. Files are read once, here.
     ``timeout`` is in seconds per request. Nothing is sent yet.
 
-    Raises InputError on an unusable URL or CA file, ClusterError where there is no cluster to talk to.
+    Raises InputError on an unusable URL, CA file or secret, ClusterError where there is no cluster to talk to.
     """
-    options = _client_options(url, user, password, ca_certs, verify_certs, timeout)
+    login = _Login(user, password, password_file, token, token_file)
+    options = _client_options(url, login, ca_certs, verify_certs, timeout)
     if credentials := _aws(aws_region, aws_service):
         from opensearchpy import Urllib3AWSV4SignerAuth
 
@@ -56,6 +62,9 @@ def connect_async(
     *,
     user: str | None = None,
     password: str | None = None,
+    password_file: str | None = None,
+    token: str | None = None,
+    token_file: str | None = None,
     ca_certs: str | None = None,
     verify_certs: bool | None = None,
     aws_region: str | None = None,
@@ -69,17 +78,70 @@ def connect_async(
         raise MissingDependencyError(
             'the async client needs aiohttp: pip install "opensearch-multivector[async]".'
         ) from error
-    options = _client_options(url, user, password, ca_certs, verify_certs, timeout)
+    login = _Login(user, password, password_file, token, token_file)
+    options = _client_options(url, login, ca_certs, verify_certs, timeout)
     if credentials := _aws(aws_region, aws_service):
         # Of opensearch-py's two aiohttp connections only this one can sign requests.
         options |= {"http_auth": AWSV4SignerAsyncAuth(*credentials), "connection_class": AsyncHttpConnection}
     return AsyncOpenSearch(**options)
 
 
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """Who the client is, as its arguments say; what they leave open comes from the URL, then from the environment.
+
+    No secret is in the repr, which a traceback with local variables would show.
+    """
+
+    user: str | None
+    password: str | None = field(repr=False)
+    password_file: str | None
+    token: str | None = field(repr=False)
+    token_file: str | None
+
+    def header(self, url_user: str, url_password: str) -> str | None:
+        """The header `authorization`; None for nobody in particular. Raises InputError."""
+        name = self.user or url_user
+        token = self.token or (self.token_file and _secret(self.token_file, "token"))
+        if name and token:
+            raise InputError("give a user or a token, not both: a request comes from one of them.")
+        if not name and not token:
+            token = _from_environment("OSMV_TOKEN")
+            name = os.environ.get("OSMV_USER", "")
+            if name and token:
+                raise InputError("both OSMV_USER and OSMV_TOKEN (or OSMV_TOKEN_FILE) are set: leave one out.")
+        if token:
+            if not token.isascii() or not token.isprintable():
+                raise InputError("the token holds what no HTTP header may: is it the right file?")
+            return f"Bearer {token}"
+        if not name:
+            return None
+        given = self.password or (self.password_file and _secret(self.password_file, "password"))
+        secret = given or url_password or _from_environment("OSMV_PASSWORD") or ""
+        # UTF-8 as OpenSearch decodes it; the client would take Latin-1 and refuse other letters.
+        return f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode('ascii')}"
+
+
+def _from_environment(variable: str) -> str | None:
+    path = os.environ.get(f"{variable}_FILE")
+    return _secret(path, f"{variable}_FILE") if path else os.environ.get(variable)
+
+
+def _secret(path: str, what: str) -> str:
+    """What a file holds, less the end of its line. Raises InputError."""
+    try:
+        secret = Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8"
+        raise InputError(f"the file {path!r} for {what} can't be read: {reason}.") from None
+    if not secret:
+        raise InputError(f"the file {path!r} for {what} is empty.")
+    return secret
+
+
 def _client_options(
     url: str | None,
-    user: str | None,
-    password: str | None,
+    login: _Login,
     ca_certs: str | None,
     verify_certs: bool | None,
     timeout: float,
@@ -108,12 +170,8 @@ def _client_options(
         options["ssl_context"] = _tls(
             ca_certs or os.environ.get("OSMV_CA_CERTS"), _flag(verify_certs, "OSMV_VERIFY_CERTS")
         )
-    name = user or unquote(parts.username or "") or os.environ.get("OSMV_USER")
-    if name:
-        secret = password or unquote(parts.password or "") or os.environ.get("OSMV_PASSWORD") or ""
-        # UTF-8 as OpenSearch decodes it; the client would take Latin-1 and refuse other letters.
-        token = base64.b64encode(f"{name}:{secret}".encode()).decode("ascii")
-        options["headers"] = {"authorization": f"Basic {token}"}
+    if header := login.header(unquote(parts.username or ""), unquote(parts.password or "")):
+        options["headers"] = {"authorization": header}
     return options
 
 

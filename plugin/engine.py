@@ -7,7 +7,8 @@ takes the native plugin.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch, exceptions
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 _PLUGINS = {"filter_path": "nodes.*.name,nodes.*.plugins.name"}
 _SHARDS = "index.number_of_shards"
+# Where a user's role holds a query (document-level security), every search is wrapped in it, which `hybrid` refuses.
+_TRIAL = {"size": 0, "query": {"hybrid": {"queries": [{"match_none": {}}]}}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,12 @@ def ask_engine(client: OpenSearch, index: str) -> Engine:
     with cluster_errors():
         try:
             nodes = client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS)
-            return _engine(nodes, client.indices.get_settings(index=index, name=_SHARDS))
+            engine = _engine(nodes, client.indices.get_settings(index=index, name=_SHARDS))
+            if engine.fuses:
+                with suppress(exceptions.TransportError):  # busy, or refused: it does not fuse, whatever else it can
+                    client.search(index=index, body=_TRIAL)
+                    return engine
+            return replace(engine, fuses=False)
         except exceptions.ConnectionError:
             raise
         except exceptions.TransportError:
@@ -47,7 +55,12 @@ async def ask_engine_async(client: AsyncOpenSearch, index: str) -> Engine:
     with cluster_errors():
         try:
             nodes = await client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS)
-            return _engine(nodes, await client.indices.get_settings(index=index, name=_SHARDS))
+            engine = _engine(nodes, await client.indices.get_settings(index=index, name=_SHARDS))
+            if engine.fuses:
+                with suppress(exceptions.TransportError):  # busy, or refused: it does not fuse, whatever else it can
+                    await client.search(index=index, body=_TRIAL)
+                    return engine
+            return replace(engine, fuses=False)
         except exceptions.ConnectionError:
             raise
         except exceptions.TransportError:

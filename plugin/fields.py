@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from dataclasses import field as member
 from typing import Any, TypeVar
@@ -20,6 +20,7 @@ READY_VECTORS = "ready"
 
 VECTORS = "vectors"
 TEXT = "text"
+HASH = "hash"
 
 Sub = TypeVar("Sub")
 
@@ -38,7 +39,9 @@ class FieldSpec:
 
     ``dim``, ``codec``: of the stored token vectors; 0 and "" where there are none. ``vectors`` names the token-vector
     encoder (None: there are no token vectors) and ``terms`` the SLIM one (None: there are no terms). ``text_fields``
-    are the document's own fields that were encoded, joined by one blank in this order; `F.text` is their BM25 copy.
+    are the document's own fields that were encoded, joined by one blank in this order; `F.text` is their BM25 copy,
+    which a field that was attached to somebody's index lacks (``has_text_copy`` false): it has `F.hash` instead, which
+    tells vectors of the text as it is from those of an earlier one (`plugin.attachments`).
     ``sub_fields``: what is stored beside `F.vectors` and `F.text`.
     ``reduce``: the reductions that token vectors went through (`encoding.reductions`), and ``encoder_dim`` their
     dimension before (0: as ``dim``). ``artifacts``: ids of the data-dependent arrays that all this needs, by kind.
@@ -56,6 +59,7 @@ class FieldSpec:
     reduce: str = ""
     encoder_dim: int = 0
     artifacts: Mapping[str, str] = member(default_factory=dict)
+    has_text_copy: bool = True
     state: Mapping[str, Any] = member(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -113,6 +117,7 @@ class FieldSpec:
             "reduce": self.reduce,
             "encoder_dim": self.encoder_dim,
             "artifacts": dict(self.artifacts),
+            "has_text_copy": self.has_text_copy,
         }
 
     @classmethod
@@ -137,9 +142,22 @@ class FieldSpec:
         return cls(**values)
 
     def text_of(self, source: dict[str, Any]) -> str:
-        """The text that was encoded for a document, from its `_source`."""
-        parts = (source.get(name) for name in self.text_fields)
-        return " ".join(str(part).strip() for part in parts if part not in (None, "")).strip()
+        """The text that was encoded for a document, from its `_source`; a name may lead through objects and lists."""
+        parts = (str(part).strip() for name in self.text_fields for part in values_at(source, name))
+        return " ".join(part for part in parts if part)
+
+
+def values_at(source: Mapping[str, Any], name: str) -> Iterator[Any]:
+    """The values of a field in `_source`, where ``a.b`` may be written as one key, as objects, or as lists of them."""
+    for key, value in source.items():
+        if key != name and not name.startswith(f"{key}."):
+            continue
+        rest = name[len(key) + 1 :]
+        for each in value if isinstance(value, list) else [value]:
+            if not rest and each is not None:
+                yield each
+            elif rest and isinstance(each, Mapping):
+                yield from values_at(each, rest)
 
 
 def _from_version_1(values: dict[str, Any]) -> dict[str, Any]:

@@ -43,8 +43,10 @@ def inspect_index(client: OpenSearch, index: str) -> list[FieldState]:
 
 def users_of_artifacts(client: OpenSearch) -> dict[str, list[str]]:
     """For each artifact id (`plugin.artifacts`) the indices whose fields need it, in order of their names."""
+    # Sidecars are hidden, and a closed index may be opened again.
+    params = {"filter_path": f"*.mappings._meta.{META_KEY}", "expand_wildcards": "all"}
     with cluster_errors():
-        mappings = client.indices.get_mapping(index="*", params={"filter_path": f"*.mappings._meta.{META_KEY}"})
+        mappings = client.indices.get_mapping(index="*", params=params)
     users: dict[str, list[str]] = {}
     for index in sorted(mappings):
         for field in mappings[index]["mappings"]["_meta"][META_KEY].get("fields", {}).values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError, InputError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import META_KEY, TEXT, VECTORS, FieldSpec
+from opensearch_multivector.plugin.fields import HASH, META_KEY, TEXT, VECTORS, FieldSpec
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
@@ -53,19 +54,10 @@ def index_body(
     None: OpenSearch's own. Raises InputError where the engine can't hold a sub-field.
     """
     text = spec.sub(TEXT)
-    properties: dict[str, Any] = {VECTORS: {"type": "binary", "doc_values": True}} if spec.vectors else {}
-    properties |= {TEXT: {"type": "text", "analyzer": analyzer}}
-    properties |= {sub_field.name: sub_field.mapping(spec) for sub_field in spec.sub_fields}
-    excludes = [spec.sub(VECTORS)] if spec.vectors else []
-    excludes += [spec.sub(sub_field.name) for sub_field in spec.sub_fields if not sub_field.in_source]
-    settings = {name: value for sub_field in spec.sub_fields for name, value in sub_field.settings().items()}
+    properties = {**_stored_properties(spec), TEXT: {"type": "text", "analyzer": analyzer}}
+    settings = needed_settings(spec)
     if bm25 is not None:
         settings["similarity"] = {"default": {"type": "BM25", "k1": bm25.k1, "b": bm25.b}}
-    if {"knn", "sparse"} <= settings.keys():
-        raise InputError(
-            "OpenSearch lets no index have both k-NN fields (dense, ...) and a sparse_vector (seismic): leave one out, "
-            "or make two indices"
-        )
     own_fields = {name: {"type": "text", "analyzer": analyzer, "copy_to": text} for name in spec.text_fields}
     return {
         "settings": {
@@ -78,10 +70,92 @@ def index_body(
         },
         "mappings": {
             "_meta": {META_KEY: {"fields": {spec.field: spec.to_meta()}}},
-            "_source": {"excludes": excludes},
+            "_source": {"excludes": _not_in_source(spec)},
             "properties": {**own_fields, spec.field: {"properties": properties}},
         },
     }
+
+
+def attached_properties(spec: FieldSpec) -> dict[str, Any]:
+    """The mapping properties of a field attached to somebody's index, in place or in a sidecar."""
+    return {spec.field: {"properties": {**_stored_properties(spec), HASH: {"type": "keyword"}}}}
+
+
+def sidecar_body(
+    spec: FieldSpec,
+    source: dict[str, Any],
+    filter_fields: Sequence[str] = (),
+    *,
+    settings: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Settings and mappings of the sidecar of an index whose mapping is ``source`` (what lies under `mappings`).
+
+    It has the source's mapping for ``filter_fields`` and its word on routing. ``settings``: further ones under `index`,
+    shards and analysis among them. Raises InputError where a filter field is not in the mapping or can't be copied, and
+    where the engine can't hold a sub-field.
+    """
+    routing = {"_routing": source["_routing"]} if "_routing" in source else {}
+    properties: dict[str, Any] = {}
+    for name in filter_fields:
+        _copy_property(source.get("properties", {}), properties, name)
+    return {
+        "settings": {"index": {"hidden": True, **needed_settings(spec), **(settings or {})}},
+        "mappings": {
+            "_meta": {META_KEY: {"fields": {spec.field: spec.to_meta()}}},
+            "_source": {"excludes": _not_in_source(spec)},
+            **routing,
+            # What the source learns later is of no use here: only what was asked for is written.
+            "dynamic": False,
+            "properties": {**properties, **attached_properties(spec)},
+        },
+    }
+
+
+def needed_settings(spec: FieldSpec) -> dict[str, Any]:
+    """Settings under `index` that the sub-fields can't do without. Raises InputError where they exclude each other."""
+    settings = {name: value for sub_field in spec.sub_fields for name, value in sub_field.settings().items()}
+    if {"knn", "sparse"} <= settings.keys():
+        raise InputError(
+            "OpenSearch lets no index have both k-NN fields (dense, ...) and a sparse_vector (seismic): leave one out, "
+            "or make two indices"
+        )
+    return settings
+
+
+def _stored_properties(spec: FieldSpec) -> dict[str, Any]:
+    vectors: dict[str, Any] = {VECTORS: {"type": "binary", "doc_values": True}} if spec.vectors else {}
+    return vectors | {sub_field.name: sub_field.mapping(spec) for sub_field in spec.sub_fields}
+
+
+def _not_in_source(spec: FieldSpec) -> list[str]:
+    vectors = [spec.sub(VECTORS)] if spec.vectors else []
+    return vectors + [spec.sub(sub_field.name) for sub_field in spec.sub_fields if not sub_field.in_source]
+
+
+def _copy_property(source: dict[str, Any], into: dict[str, Any], name: str) -> None:
+    """Copy the mapping of a field; of objects that it lies in, what they are, and nothing else that they hold."""
+    way = name.split(".")
+    for depth, key in enumerate(way):
+        found = source.get(key)
+        if found is None:
+            raise InputError(
+                f"filter field {name!r} is not in the index's mapping (of a multi-field, name the field itself)"
+            )
+        if depth < len(way) - 1:
+            holder = {key_: value for key_, value in found.items() if key_ != "properties"}
+            into = into.setdefault(key, {**holder, "properties": {}})["properties"]
+            source = found.get("properties", {})
+            continue
+        if found.get("type") == "alias":
+            raise InputError(f"filter field {name!r} is an alias of {found['path']!r}: name that")
+        into[key] = _without_copy_to(found)
+
+
+def _without_copy_to(mapping: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in mapping.items() if key != "copy_to"}
+    if "properties" in kept:
+        kept["properties"] = {name: _without_copy_to(each) for name, each in kept["properties"].items()}
+    return kept
 
 
 def index_exists(client: OpenSearch, index: str) -> bool:

@@ -58,6 +58,20 @@ def put_state(client: OpenSearch, key: str, value: dict[str, Any], after: Stored
     return Stored(value, done["_seq_no"], done["_primary_term"])
 
 
+def delete_state(client: OpenSearch, key: str, after: Stored) -> bool:
+    """Delete a state document if it is still as in ``after``; False where somebody else has written in between.
+
+    Raises ClusterError.
+    """
+    condition = {"if_seq_no": after.seq_no, "if_primary_term": after.primary_term}
+    with cluster_errors():
+        try:
+            client.delete(index=STATE_INDEX, id=key, params=condition)
+        except (ConflictError, NotFoundError):
+            return False
+    return True
+
+
 def _make_index(client: OpenSearch) -> None:
     if client.indices.exists(index=STATE_INDEX):
         return

@@ -14,13 +14,14 @@ from opensearch_multivector.plugin.artifacts import load_state_async
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.engine import Engine, ask_engine_async
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
-from opensearch_multivector.plugin.mapping import read_spec_async
+from opensearch_multivector.plugin.sidecar import Sidecar, find_field_async
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import Dsl
-from opensearch_multivector.queries.plan import Response, Round, plan
+from opensearch_multivector.queries.plan import plan
 from opensearch_multivector.queries.query_encoder import QueryEncoder
 from opensearch_multivector.queries.request import SearchRequest, check_clause
 from opensearch_multivector.queries.results import SearchResult
+from opensearch_multivector.queries.rounds import Response, Round
 from opensearch_multivector.queries.transport import (
     PATIENCE,
     advance,
@@ -53,6 +54,7 @@ class AsyncSearcher:
         encoder: Encoder | None = None,
         term_encoder: TermEncoder | None = None,
         tenant: Dsl | None = None,
+        sidecar: Sidecar | None = None,
     ) -> None:
         self.index = index
         if tenant is not None:
@@ -60,6 +62,7 @@ class AsyncSearcher:
         self._tenant = tenant
         self._engine: Engine | None = None  # asked for at the first search that leaves something open
         self.spec = spec
+        self.sidecar = sidecar
         self._client = client
         self._queries = QueryEncoder(spec, encoder, term_encoder)
         # Tokenizers are not made for several threads at once, and two encodings would only share the same cores.
@@ -75,20 +78,21 @@ class AsyncSearcher:
         encoder: Encoder | None = None,
         term_encoder: TermEncoder | None = None,
         tenant: Dsl | None = None,
+        sidecar: str | None = None,
     ) -> AsyncSearcher:
         """Read the field's description from the index; takes and raises what `Searcher` does."""
-        spec = await load_state_async(client, await read_spec_async(client, index, field))
-        return cls(client, index, spec, encoder, term_encoder, tenant)
+        spec, found = await find_field_async(client, index, field, sidecar)
+        return cls(client, index, await load_state_async(client, spec), encoder, term_encoder, tenant, found)
 
     async def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
         """See `Searcher.search`."""
-        request = SearchRequest(query, **options).within(self._tenant).on(self.spec)
+        request = SearchRequest(query, **options).within(self._tenant).on(self.spec, self.sidecar)
         start = time.perf_counter()
         async with self._encoding:
             (encoded,) = await asyncio.to_thread(self._queries.encode, [query], request.needs)
             spans = await asyncio.to_thread(self._queries.spans) if request.explain else None
         timings = {"encode": (time.perf_counter() - start) * 1e3}
-        running = plan(self.spec, request, encoded, spans, await self._engine_for(request))
+        running = plan(self.spec, request, encoded, spans, await self._engine_for(request), self.sidecar)
         outcome = await asyncio.to_thread(advance, running, None)
         while isinstance(outcome, Round):
             sent = time.perf_counter()
@@ -109,14 +113,17 @@ class AsyncSearcher:
 
     async def _engine_for(self, request: SearchRequest) -> Engine:
         if self._engine is None and request.asks_engine:
-            self._engine = await ask_engine_async(self._client, self.index)
+            self._engine = await ask_engine_async(self._client, self.sidecar.name if self.sidecar else self.index)
         return self._engine or Engine()
 
     async def _run(self, round_: Round) -> list[Response]:
         async def send() -> list[Response]:
             if len(round_.bodies) == 1 or not takes_msearch(round_):
                 params = search_params(round_)
-                return [await self._client.search(body=body, index=self.index, params=params) for body in round_.bodies]
+                return [
+                    await self._client.search(body=body, index=index or self.index, params=params)
+                    for index, body in round_.sent
+                ]
             response = await self._client.msearch(body=msearch_lines([round_]), index=self.index)
             return responses_of_batch([round_], response)[0]
 

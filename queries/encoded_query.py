@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from opensearch_multivector.encoding.encoders.base import FloatArray, IntArray, TokenTerms
 from opensearch_multivector.encoding.sparsify import ready_terms
@@ -34,8 +35,9 @@ class EncodedQuery:
     ``vectors``: (n_tokens, dim) float32 for the rerank and the stages over token vectors, as the encoder gives them:
     reductions of the index are applied to them; ``pooled``: (dim,) float32 for `dense`; ``terms`` for `slim`; ``text``
     for `bm25`; ``offsets``: (n_tokens, 2) int32, spans of the vectors' tokens in the text, for reranks that choose
-    tokens by their words. Only what the first stage and the rerank use has to be there; what of it is left out is
-    encoded from the text, where there is one and the index has an encoder for it.
+    tokens by their words; ``dsl``: a query clause of your own, for `query`. Only what the first stage and the rerank
+    use has to be there; what of it is left out is encoded from the text, where there is one and the index has an
+    encoder for it.
     """
 
     text: str | None = None
@@ -43,3 +45,4 @@ class EncodedQuery:
     pooled: FloatArray | None = None
     terms: QueryTerms | None = None
     offsets: IntArray | None = None
+    dsl: dict[str, Any] | None = None

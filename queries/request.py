@@ -6,11 +6,14 @@ from dataclasses import dataclass, replace
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin.fields import FieldSpec
+from opensearch_multivector.plugin.sidecar import Sidecar
 from opensearch_multivector.queries.encoded_query import EncodedQuery
+from opensearch_multivector.queries.filter_fields import check_filter
 from opensearch_multivector.queries.first_stages import Dsl, parse_first_stages
 from opensearch_multivector.queries.first_stages.base import MAX_WINDOW
 from opensearch_multivector.queries.first_stages.hybrid import why_not_hybrid
 from opensearch_multivector.queries.rerankers import AUTO, parse_rerank, without_auto
+from opensearch_multivector.queries.tenant import check_within_tenant
 
 DEFAULT_FIRST_STAGE = "dense"
 DEFAULT_RERANK = AUTO
@@ -69,22 +72,41 @@ class SearchRequest:
             )
         if self.filter is not None:
             check_clause("filter", self.filter)
+        if isinstance(self.query, EncodedQuery) and self.query.dsl is not None:
+            check_clause("the query's dsl", self.query.dsl)
 
     def within(self, tenant: Dsl | None) -> SearchRequest:
-        """The same request, held to a tenant's clause beside its own filter."""
+        """The same request, held to a tenant's clause beside its own filter.
+
+        Raises InputError where what the user asks for could read documents beyond the tenant's.
+        """
         if tenant is None:
             return self
+        own = self.query.dsl if isinstance(self.query, EncodedQuery) else None
+        for option, clause in (("filter", self.filter), ("the query's dsl", own)):
+            if clause is not None:
+                check_within_tenant(option, clause)
         clauses = [tenant] if self.filter is None else [tenant, self.filter]
         return replace(self, filter={"bool": {"filter": clauses}})
 
-    def on(self, spec: FieldSpec) -> SearchRequest:
+    def on(self, spec: FieldSpec, sidecar: Sidecar | None = None) -> SearchRequest:
         """The same request of this index: where it holds no token vectors, rerank "auto" is none.
 
-        Raises MismatchError where the index lacks what a first stage or a rerank reads.
+        Raises MismatchError where the index lacks what a first stage or a rerank reads, InputError where its sidecar
+        lacks what the filter reads, or is to be fused with it by OpenSearch.
         """
         request = self if spec.vectors else replace(self, rerank=without_auto(self.rerank))
-        for stage in parse_first_stages(request.first_stage).stages:
+        stages = parse_first_stages(request.first_stage).stages
+        for stage in stages:
             stage.check(spec)
+        if sidecar is not None:
+            if len(stages) > 1 and request.fusion == "engine" and any(stage.of_text for stage in stages):
+                raise InputError(
+                    f"first stage {request.first_stage!r} can't be fused with fusion 'engine': texts are searched in "
+                    f"index {sidecar.index!r}, all else in its sidecar"
+                )
+            if request.filter is not None and not all(stage.of_text for stage in stages):
+                check_filter(request.filter, sidecar)
         for step in parse_rerank(request.rerank):
             step.check(spec)
         if request.explain:
@@ -101,7 +123,7 @@ class SearchRequest:
 
     @property
     def needs(self) -> frozenset[str]:
-        """The parts of an `EncodedQuery` that this search reads: of "text", "pooled", "terms", "vectors"."""
+        """The parts of an `EncodedQuery` that this search reads: of "text", "pooled", "terms", "vectors", "dsl"."""
         needed: set[str] = {stage.needs for stage in parse_first_stages(self.first_stage).stages}
         needed |= {step.needs for step in parse_rerank(self.rerank)}
         if self.explain:

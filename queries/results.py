@@ -26,6 +26,7 @@ class Hit:
     """A found document. ``score`` is the rerank's, or the first stage's where nothing was reranked.
 
     ``first_stage_score`` is None where OpenSearch itself reranked in the first stage's request: it gives one score.
+    ``stale``: the document was written since its vectors were made; only a sidecar's are known to be.
     """
 
     doc_id: str
@@ -34,6 +35,7 @@ class Hit:
     first_stage_score: float | None
     source: dict[str, Any] = field(default_factory=dict)
     matches: tuple[TokenMatch, ...] | None = None
+    stale: bool = False
 
     @property
     def docid(self) -> str:
@@ -45,7 +47,8 @@ class Hit:
 class SearchResult:
     """The page of hits and how it came about.
 
-    ``total``: matches of the first stage (of the largest one in a fusion), capped by the engine at 10,000.
+    ``total``: matches of the first stage (of the largest one in a fusion), capped by the engine at 10,000; of one that
+    a sidecar answers also those that are gone or hidden in the user's index.
     ``candidates``: how many documents the first stage handed on. ``skipped``: reason by doc_id for candidates whose
     stored vectors could not be read: they are left out of the hits. ``timings``: milliseconds by stage (``encode``,
     ``first_stage``, ``rerank_fetch``, ``rerank``, ``fetch``, ``total``; ``first_stage_took`` is the engine's own
@@ -58,3 +61,8 @@ class SearchResult:
     candidates: int
     skipped: dict[str, str]
     timings: dict[str, float]
+
+    @property
+    def stale(self) -> int:
+        """How many hits of the page are stale."""
+        return sum(hit.stale for hit in self.hits)

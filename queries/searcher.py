@@ -14,14 +14,15 @@ from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.engine import Engine, ask_engine
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD
-from opensearch_multivector.plugin.mapping import read_spec
+from opensearch_multivector.plugin.sidecar import find_field
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.explain import TokenSpans
 from opensearch_multivector.queries.first_stages import Dsl
-from opensearch_multivector.queries.plan import Plan, Response, Round, plan
+from opensearch_multivector.queries.plan import Plan, plan
 from opensearch_multivector.queries.query_encoder import QueryEncoder
 from opensearch_multivector.queries.request import SearchRequest, check_clause
 from opensearch_multivector.queries.results import SearchResult
+from opensearch_multivector.queries.rounds import Response, Round
 from opensearch_multivector.queries.transport import (
     PATIENCE,
     advance,
@@ -46,6 +47,9 @@ class Searcher:
     Safe to share between threads after the first search. Raises ClusterError where the index can't be read,
     MismatchError where it has no such field or a given encoder is not the index's.
 
+    Where the field was attached as a sidecar (``sidecar`` names it, for users who may not read where attachments are
+    kept), that is searched, and hits are read from the index itself, under the caller's rights there.
+
         >>> searcher = Searcher(connect(), "articles")
         >>> searcher.search("how do bees find their way home?").hits[0].doc_id
     """
@@ -59,15 +63,22 @@ class Searcher:
         encoder: Encoder | None = None,
         term_encoder: TermEncoder | None = None,
         tenant: Dsl | None = None,
+        sidecar: str | None = None,
     ) -> None:
         self.index = index
         if tenant is not None:
             check_clause("tenant", tenant)
         self._tenant = tenant
         self._engine: Engine | None = None  # asked for at the first search that leaves something open
-        self.spec = load_state(client, read_spec(client, index, field))
+        spec, self.sidecar = find_field(client, index, field, sidecar)
+        self.spec = load_state(client, spec)
         self.client = client
         self.queries = QueryEncoder(self.spec, encoder, term_encoder)
+
+    @property
+    def vectors_in(self) -> str:
+        """The index that holds `F.*`: the sidecar, where there is one."""
+        return self.sidecar.name if self.sidecar else self.index
 
     def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
         """Search for one query: a text, or an `EncodedQuery` with vectors made elsewhere.
@@ -87,11 +98,11 @@ class Searcher:
         Raises InputError on options that make no sense, MismatchError where the index lacks what they need,
         ClusterError where the cluster refuses.
         """
-        request = SearchRequest(query, **options).within(self._tenant).on(self.spec)
+        request = SearchRequest(query, **options).within(self._tenant).on(self.spec, self.sidecar)
         start = time.perf_counter()
         (encoded,) = self.queries.encode([query], request.needs)
         timings = {"encode": (time.perf_counter() - start) * 1e3}
-        running = plan(self.spec, request, encoded, self._spans(request), self._engine_for(request))
+        running = plan(self.spec, request, encoded, self._spans(request), self._engine_for(request), self.sidecar)
         outcome = advance(running, None)
         while isinstance(outcome, Round):
             sent = time.perf_counter()
@@ -108,13 +119,15 @@ class Searcher:
         return results
 
     def _search_batch(self, queries: Sequence[str | EncodedQuery], options: dict[str, Any]) -> list[SearchResult]:
-        requests = [SearchRequest(query, **options).within(self._tenant).on(self.spec) for query in queries]
+        requests = [
+            SearchRequest(query, **options).within(self._tenant).on(self.spec, self.sidecar) for query in queries
+        ]
         start = time.perf_counter()
         encoded = self.queries.encode(queries, requests[0].needs)
         share = (time.perf_counter() - start) * 1e3 / len(queries)
         timings = [{"encode": share} for _ in queries]
         plans: list[Plan] = [
-            plan(self.spec, request, query, self._spans(request), self._engine_for(request))
+            plan(self.spec, request, query, self._spans(request), self._engine_for(request), self.sidecar)
             for request, query in zip(requests, encoded, strict=True)
         ]
         outcomes: list[SearchResult | Round] = [advance(running, None) for running in plans]
@@ -132,7 +145,7 @@ class Searcher:
 
     def _engine_for(self, request: SearchRequest) -> Engine:
         if self._engine is None and request.asks_engine:
-            self._engine = ask_engine(self.client, self.index)
+            self._engine = ask_engine(self.client, self.vectors_in)
         return self._engine or Engine()
 
     def _spans(self, request: SearchRequest) -> TokenSpans | None:
@@ -143,7 +156,10 @@ class Searcher:
             return self._run_batch([round_])[0]
         params = search_params(round_)
         with cluster_errors():
-            return [self._patiently(self.client.search, body=body, params=params) for body in round_.bodies]
+            return [
+                self._patiently(self.client.search, body=body, index=index or self.index, params=params)
+                for index, body in round_.sent
+            ]
 
     def _run_batch(self, rounds: list[Round]) -> list[list[Response]]:
         if not all(map(takes_msearch, rounds)):
@@ -153,8 +169,8 @@ class Searcher:
             return responses_of_batch(rounds, self.client.msearch(**arguments))
 
         with cluster_errors():
-            answers: list[list[Response]] = self._patiently(send, body=msearch_lines(rounds))
+            answers: list[list[Response]] = self._patiently(send, body=msearch_lines(rounds), index=self.index)
             return answers
 
     def _patiently(self, request: Callable[..., Any], **arguments: Any) -> Any:
-        return Retrying(**PATIENCE)(request, index=self.index, **arguments)
+        return Retrying(**PATIENCE)(request, **arguments)

@@ -11,9 +11,10 @@ from opensearchpy.exceptions import TransportError
 from tenacity import retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from opensearch_multivector.errors import MismatchError
-from opensearch_multivector.queries.plan import Plan, Response, Round
+from opensearch_multivector.queries.plan import Plan
 from opensearch_multivector.queries.rerankers import MAX_RESPONSE_BYTES
 from opensearch_multivector.queries.results import SearchResult
+from opensearch_multivector.queries.rounds import Response, Round
 
 _BUSY = 429
 
@@ -81,8 +82,13 @@ def book(timings: dict[str, float], stage: str, milliseconds: float) -> None:
 
 
 def msearch_lines(rounds: list[Round]) -> list[dict[str, Any]]:
-    """Header and body lines of one `_msearch` for all the rounds' requests, in order."""
-    return [line for round_ in rounds for body in round_.bodies for line in (_routing(round_), body)]
+    """Header and body lines of one `_msearch` of the searcher's index for all the rounds' requests, in order."""
+    return [
+        line
+        for round_ in rounds
+        for index, body in round_.sent
+        for line in (({"index": index} if index else {}) | _routing(round_), body)
+    ]
 
 
 def responses_of_batch(rounds: list[Round], response: Response) -> list[list[Response]]:

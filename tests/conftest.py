@@ -78,4 +78,4 @@ def index_name(client: OpenSearch) -> Iterator[str]:
     """A name that no index has; whatever index a test makes of it, or of it and a suffix, is deleted afterwards."""
     name = f"test-{uuid.uuid4().hex[:12]}"
     yield name
-    client.indices.delete(index=f"{name}*", ignore_unavailable=True)
+    client.indices.delete(index=f"{name}*", ignore_unavailable=True, expand_wildcards="all")

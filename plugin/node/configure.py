@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
 from opensearch_multivector.plugin.node.distribution import Distribution
@@ -42,8 +43,15 @@ def free_port(preferred: int | None = None) -> int:
     raise OSError("no free TCP port on 127.0.0.1")
 
 
-def prepare(folder: Path, name: str, http_port: int, transport_port: int, account: Account | None) -> None:
-    """Make the node's folders and write its configuration; `data` is kept as it is."""
+def prepare(
+    folder: Path,
+    name: str,
+    http_port: int,
+    transport_port: int,
+    account: Account | None,
+    extra: Mapping[str, str] | None = None,
+) -> None:
+    """Make the node's folders and write its configuration, with `extra` settings; `data` is kept as it is."""
     make_folder(folder)
     for part in ("config", "data", "logs", "tmp"):
         make_folder(folder / part, account)
@@ -58,6 +66,7 @@ def prepare(folder: Path, name: str, http_port: int, transport_port: int, accoun
         "discovery.type": "single-node",
         # A laptop's full disk must not turn the indices read-only.
         "cluster.routing.allocation.disk.threshold_enabled": "false",
+        **(extra or {}),
     }
     (folder / "config/opensearch.yml").write_text("".join(f'{key}: "{value}"\n' for key, value in settings.items()))
     (folder / "config/log4j2.properties").write_text(LOG4J)

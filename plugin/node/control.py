@@ -71,7 +71,7 @@ def start_node(
             for attempt in range(1, PORT_ATTEMPTS + 1):
                 previous = recorded(folder).get("port") if attempt == 1 else None
                 http_port = port or free_port(previous)
-                prepare(folder, name, http_port, free_port(), account)
+                prepare(folder, name, http_port, free_port(), account, distribution.settings)
                 record = {"name": name, "port": http_port, "version": version, "heap": heap}
                 record |= {"java": str(java.executable), "downloaded": downloaded}
                 write_record(folder, record)

@@ -58,6 +58,7 @@ class Distribution:
     java_min: int
     java_max: int | None
     jvm_flags: tuple[str, ...]
+    settings: dict[str, str]  # of opensearch.yml, besides those that every node has
     modules: tuple[Module, ...]
     artifacts: tuple[Artifact, ...]
     key: str  # changes whenever the description does
@@ -86,6 +87,7 @@ def parse(text: str) -> Distribution:
         java_min=raw["java"]["min"],
         java_max=raw["java"]["max"],
         jvm_flags=tuple(raw["jvm_flags"]),
+        settings=raw.get("settings", {}),
         modules=tuple(
             Module(
                 name,

@@ -17,6 +17,7 @@ from opensearch_multivector.queries.first_stages.codes import Codes
 from opensearch_multivector.queries.first_stages.dense import Dense
 from opensearch_multivector.queries.first_stages.fde import Fde
 from opensearch_multivector.queries.first_stages.gauss import Gauss
+from opensearch_multivector.queries.first_stages.own import Own
 from opensearch_multivector.queries.first_stages.pq import Pq
 from opensearch_multivector.queries.first_stages.seismic import Seismic
 from opensearch_multivector.queries.first_stages.slim import Slim
@@ -26,7 +27,7 @@ from opensearch_multivector.queries.first_stages.views import Views
 __all__ = ["FIRST_STAGES", "Dsl", "FirstStage", "FirstStages", "parse_first_stages"]
 
 FIRST_STAGES: dict[str, type[FirstStage]] = {
-    cls.name: cls for cls in (Bm25, Codes, Dense, Fde, Gauss, Pq, Seismic, Slim, Tokens, Views)
+    cls.name: cls for cls in (Bm25, Codes, Dense, Fde, Gauss, Own, Pq, Seismic, Slim, Tokens, Views)
 }
 
 # Not the + of 1e+3.

@@ -13,7 +13,7 @@ from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 
 Dsl: TypeAlias = dict[str, Any]
-Need: TypeAlias = Literal["text", "pooled", "terms", "vectors"]
+Need: TypeAlias = Literal["text", "pooled", "terms", "vectors", "dsl"]
 
 # `index.max_result_window`: OpenSearch gives no more hits than this to one request.
 MAX_WINDOW = 10_000
@@ -24,13 +24,14 @@ class FirstStage(ABC):
     """A frozen dataclass whose fields are the stage's parameters.
 
     ``needs``: the part of an `EncodedQuery` it reads. ``sub_field``: the class of the sub-field it searches (None: one
-    that is always there). ``url_parameters``: what its `_search` needs in the URL. ``min_score``: candidates below this
-    score of the stage are left out.
+    that is always there). ``of_text``: it searches the documents' texts, which no sidecar holds. ``url_parameters``:
+    what its `_search` needs in the URL. ``min_score``: candidates below this score of the stage are left out.
     """
 
     name: ClassVar[str]
     needs: ClassVar[Need]
     sub_field: ClassVar[type[Any] | None] = None
+    of_text: ClassVar[bool] = False
     url_parameters: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     min_score: float = -inf

@@ -15,7 +15,7 @@ import numpy as np
 from opensearch_multivector.encoding.byte_vectors import query_bytes
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.encoding.xtr import imputed_scores
-from opensearch_multivector.errors import InputError
+from opensearch_multivector.errors import ClusterError, InputError
 from opensearch_multivector.plugin import sub_fields
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
@@ -67,7 +67,12 @@ class Tokens(KnnStage):
         vectors = _vectors(query)
         similarities = np.full((len(hits), len(vectors)), np.nan, np.float32)
         for row, hit in zip(similarities, hits, strict=True):
-            found: dict[str, float] = hit["matched_queries"]
+            found: dict[str, float] | None = hit.get("matched_queries")
+            if found is None:
+                raise ClusterError(
+                    "OpenSearch does not say which clauses found a document, as where the user's role shows only "
+                    "some documents (document-level security): take another first stage than 'tokens'."
+                )
             for i in range(len(vectors)):
                 if (score := found.get(_name(i))) is not None:
                     row[i] = inner_product(score)

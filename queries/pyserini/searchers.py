@@ -85,7 +85,7 @@ class ImpactSearcher(PyseriniSearcher[TextQuery]):
         self._searcher.spec.need(Slim, "impact search")
         self._encoder = opened(query_encoder) if query_encoder is not None else TokenCounts()
         self._min_idf = min_idf
-        self._rareness = Rareness(client, index, self._searcher.spec)
+        self._rareness = Rareness(client, self._searcher.vectors_in, self._searcher.spec)
 
     def _options(self, k: int) -> dict[str, Any]:
         return {"first_stage": "slim"}
@@ -156,7 +156,7 @@ class SlimSearcher(PyseriniSearcher[TextQuery]):
         if as_pyserini:
             check_as_pyserini(self._searcher.spec)
         self._as_pyserini, self._min_idf = as_pyserini, min_idf
-        self._rareness = Rareness(client, index, self._searcher.spec)
+        self._rareness = Rareness(client, self._searcher.vectors_in, self._searcher.spec)
 
     def _options(self, k: int) -> dict[str, Any]:
         return {"first_stage": "slim:bound=fused", "rerank": "slim", "window_size": k * (self._min_idf + 1)}

@@ -37,7 +37,7 @@ def pyserini_queries(
     check_as_pyserini(searcher.spec)
     vocabulary = searcher.queries.term_encoder().vocabulary
     encoded = searcher.queries.encode(queries, frozenset({"terms"}))
-    rareness = rareness or Rareness(client, searcher.index, searcher.spec)
+    rareness = rareness or Rareness(client, searcher.vectors_in, searcher.spec)
     weights = [pyserini_terms(_tokens(query), vocabulary) for query in encoded]
     rareness.ask(term for each in weights for term in each)
     kept = [rareness.above(min_idf, each) for each in weights]

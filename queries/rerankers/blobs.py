@@ -15,7 +15,7 @@ from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.rerankers.base import MAX_RESPONSE_BYTES, Key, Reranked, Reranker, find, key_of
 
-NO_VECTORS = "has no token vectors: index it again (a partial update drops them)"
+NO_VECTORS = "has no token vectors: index it again (a partial update drops them), or the user's role hides them"
 
 # What most text encoders cut documents at.
 TYPICAL_TOKENS = 256

@@ -93,7 +93,8 @@ def flaky_proxy(node_url: str, fault: Fault, watched: tuple[str, ...] = ("_bulk"
                 return
             with lock:
                 if endpoint == "_bulk":
-                    proxy.bulks.append([json.loads(line)["index"]["_id"] for line in body.splitlines()[::2]])
+                    actions = map(json.loads, body.splitlines()[::2])
+                    proxy.bulks.append([place["_id"] for action in actions for place in action.values()])
                 proxy.watched += 1
                 exchange.number = proxy.watched
             fault(exchange)

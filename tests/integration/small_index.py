@@ -138,4 +138,5 @@ def make_query(seed: int = 1, n_tokens: int = 5) -> EncodedQuery:
             fused={term: weight * 1.01 for term, weight in weights.items()},
             tokens=token_terms(rng, n_tokens),
         ),
+        dsl={"match": {"text": " ".join(weights)}},
     )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,8 +31,6 @@ WIDENING: list[dict[str, Any]] = [
     {"bool": {"must_not": [TENANT]}},
     {"bool": {"must_not": [{"bool": {"must_not": [{"match_all": {}}]}}]}},
     {"query_string": {"query": "group:even OR *:*"}},
-    {"wrapper": {"query": base64.b64encode(json.dumps(OTHERS).encode()).decode()}},
-    {"script": {"script": "true"}},
 ]
 
 

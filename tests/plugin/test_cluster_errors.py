@@ -25,7 +25,13 @@ def refusal(status: int, kind: str, reason: str) -> exceptions.TransportError:
                 "security_exception",
                 "no permissions for [indices:data/read/search] and User [name=anna, backend_roles=[]]",
             ),
-            "lacks the permission indices:data/read/search",
+            "lacks the permission indices:data/read/search:",
+        ),
+        (
+            refusal(
+                403, "security_exception", "no permissions for [indices:data/write/bulk[s], indices:a] and User [b]"
+            ),
+            "lacks the permission indices:data/write/bulk[s], indices:a:",
         ),
         (
             refusal(400, "mapper_parsing_exception", "No handler for type [knn_vector] declared on field [dense]"),

@@ -11,12 +11,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import typer
 from opensearchpy import OpenSearch
 
+from opensearch_multivector.cli.main import app
 from opensearch_multivector.errors import ClusterError, InputError
 from opensearch_multivector.plugin.connection import cluster_errors, connect, connect_async
 
-VARIABLES = ("URL", "USER", "PASSWORD", "CA_CERTS", "VERIFY_CERTS", "AWS_REGION", "AWS_SERVICE")
+VARIABLES = (
+    "URL",
+    "USER",
+    "PASSWORD",
+    "PASSWORD_FILE",
+    "TOKEN",
+    "TOKEN_FILE",
+    "CA_CERTS",
+    "VERIFY_CERTS",
+    "AWS_REGION",
+    "AWS_SERVICE",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +81,57 @@ def test_argument_before_url_before_environment(monkeypatch: pytest.MonkeyPatch)
     assert host_of(connect("http://given.example")) == "given.example"
     assert sent_user(connect("http://url:a%3Ab@given.example")) == "url:a:b"
     assert sent_user(connect("http://url:x@given.example", user="argument", password="p")) == "argument:p"
+
+
+def test_a_password_or_a_token_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(" pass:wörd \r\n", encoding="utf-8")
+    (tmp_path / "token").write_text("abc.def\n")
+    assert sent_user(connect("http://search.example", user="me", password_file=str(tmp_path / "secret"))) == (
+        "me: pass:wörd "
+    )
+    monkeypatch.setenv("OSMV_USER", "me")
+    monkeypatch.setenv("OSMV_PASSWORD", "of the environment")
+    monkeypatch.setenv("OSMV_PASSWORD_FILE", str(tmp_path / "secret"))
+    assert sent_user(connect("http://search.example")) == "me: pass:wörd "
+    monkeypatch.delenv("OSMV_USER")
+    monkeypatch.setenv("OSMV_TOKEN_FILE", str(tmp_path / "token"))
+    client = connect("http://search.example")
+    assert client.transport.get_connection().headers["authorization"] == "Bearer abc.def"
+    assert sent_user(connect("http://url:p@search.example")) == "url:p"
+
+
+def test_an_unusable_secret_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    (tmp_path / "lines").write_text("a\nb\nc")
+    for name, reason in (
+        ("missing", "No such file"),
+        ("empty", "is empty"),
+        ("binary", "no UTF-8"),
+        ("lines", "header"),
+    ):
+        with pytest.raises(InputError, match=reason):
+            connect("http://search.example", token_file=str(tmp_path / name))
+    for given in ({"user": "me", "token": "secret"}, {"user": "me", "token_file": str(tmp_path / "lines")}):
+        with pytest.raises(InputError, match="a user or a token, not both") as refused:
+            connect("http://search.example", **given)
+        assert "secret" not in str(refused.value)
+    monkeypatch.setenv("OSMV_USER", "me")
+    monkeypatch.setenv("OSMV_TOKEN", "secret")
+    with pytest.raises(InputError, match="both OSMV_USER and OSMV_TOKEN"):
+        connect("http://search.example")
+
+
+def test_no_command_has_an_option_for_a_secret() -> None:
+    command = typer.main.get_command(app)
+    found: list[str] = []
+    waiting = [command]
+    while waiting:
+        each = waiting.pop()
+        waiting += getattr(each, "commands", {}).values()
+        found += [name for parameter in each.params for name in parameter.opts]
+    assert "--password-file" in found
+    assert not {"--password", "--token", "--secret", "--api-key"} & set(found)
 
 
 def test_no_user_sends_no_header() -> None:

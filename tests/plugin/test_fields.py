@@ -48,6 +48,22 @@ def test_version_1_is_read() -> None:
     assert full.to_meta()["format_version"] == 2
 
 
+def test_an_attached_field_is_kept_as_one() -> None:
+    attached = FieldSpec("mv", 8, "int8", READY, has_text_copy=False)
+    assert FieldSpec.from_meta(json.loads(json.dumps(attached.to_meta()))) == attached
+    earlier = attached.to_meta()
+    del earlier["has_text_copy"]
+    assert FieldSpec.from_meta(earlier).has_text_copy
+
+
+def test_texts_are_found_within_objects_and_lists() -> None:
+    spec = FieldSpec("mv", 8, "int8", READY, text_fields=("title", "body.parts.text"))
+    nested = {"title": " Bees ", "body": {"parts": [{"text": "find home"}, {"other": 1}, {"text": ["by", "sun"]}]}}
+    assert spec.text_of(nested) == "Bees find home by sun"
+    assert spec.text_of({"body.parts": {"text": "home"}, "title": None, "body.parts.texts": "no"}) == "home"
+    assert spec.text_of({"body": "no object", "title": ""}) == ""
+
+
 def test_what_a_later_release_wrote_is_refused() -> None:
     meta = FieldSpec("mv", 8, "int8", READY).to_meta()
     with pytest.raises(MismatchError, match="format version 99"):

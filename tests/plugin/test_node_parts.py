@@ -18,9 +18,12 @@ from opensearch_multivector.plugin.node.control import start_node
 from opensearch_multivector.plugin.node.distribution import load
 from opensearch_multivector.plugin.node.places import Account, Places, make_folder, places, reachable
 
+VERSIONS = ("3.6.0", "2.19.1")
 
-def test_no_module_repeats_a_jar_of_lib() -> None:
-    distribution = load()
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_module_repeats_a_jar_of_lib(version: str) -> None:
+    distribution = load(version)
     by_place: dict[str, set[str]] = {}
     for artifact in distribution.artifacts:
         by_place.setdefault(artifact.place, set()).add(":".join(artifact.coordinate.split(":")[:2]))
@@ -31,12 +34,14 @@ def test_no_module_repeats_a_jar_of_lib() -> None:
             assert not mine & by_place[f"modules/{extended}"]
 
 
-def test_every_artifact_is_pinned_once_in_a_place() -> None:
-    distribution = load()
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_artifact_is_pinned_once_in_a_place(version: str) -> None:
+    distribution = load(version)
     assert all(len(artifact.sha256) == 64 and artifact.size > 0 for artifact in distribution.artifacts)
     places_of = Counter((artifact.place, artifact.filename) for artifact in distribution.artifacts)
     assert set(places_of.values()) == {1}
-    assert {artifact.place for artifact in distribution.artifacts} >= {"lib", "agent", "plugins/opensearch-knn"}
+    needed = {"lib", "plugins/opensearch-knn"} | {f"modules/{module.name}" for module in distribution.modules}
+    assert {artifact.place for artifact in distribution.artifacts} >= needed
 
 
 def test_an_unknown_version_is_refused_with_the_known_ones() -> None:

@@ -44,6 +44,7 @@ QUERY = EncodedQuery(
     vectors=np.eye(2, 4, dtype=np.float32),
     pooled=np.ones(4, np.float32) / 2,
     terms=QueryTerms(upper=WEIGHTS, fused=WEIGHTS),
+    dsl={"match": {"text": "bee"}},
 )
 
 

@@ -1,0 +1,44 @@
+"""Waiting for a cluster that is busy, blocked or out of reach for a while."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
+from opensearchpy.exceptions import SSLError, TransportError
+from tenacity import Retrying, retry_if_exception, stop_after_delay, stop_when_event_set, wait_random_exponential
+from tenacity.nap import sleep_using_event
+
+from opensearch_multivector.errors import ClusterError
+
+_BUSY = frozenset({429, 502, 503, 504})
+
+Answer = TypeVar("Answer")
+
+
+class Patience:
+    """Calls again what the cluster could not do now, for ``seconds`` and with exponential back-off."""
+
+    def __init__(self, seconds: float, stop: threading.Event) -> None:
+        self.seconds = seconds
+        self._stop = stop
+
+    def __call__(self, call: Callable[[], Answer]) -> Answer:
+        """What ``call`` returns in the end. Raises what it raised last where patience runs out."""
+        retrying = Retrying(
+            stop=stop_after_delay(self.seconds) | stop_when_event_set(self._stop),
+            wait=wait_random_exponential(multiplier=0.2, max=15),
+            sleep=sleep_using_event(self._stop),
+            retry=retry_if_exception(_may_pass),
+            reraise=True,
+        )
+        return retrying(call)
+
+
+def _may_pass(error: BaseException) -> bool:
+    cause = error.__cause__ if isinstance(error, ClusterError) else error
+    if isinstance(cause, OpenSearchConnectionError):
+        return not isinstance(cause, SSLError)
+    return isinstance(cause, TransportError) and cause.status_code in _BUSY

@@ -1,0 +1,141 @@
+"""How much of an index an attached field covers: by counts, or by a look at every document."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.errors import ClusterError
+from opensearch_multivector.indexing.attach.reconcile import orphans_of
+from opensearch_multivector.indexing.backfill.horizons import Horizon, read_horizons
+from opensearch_multivector.indexing.backfill.load import load_spec
+from opensearch_multivector.indexing.backfill.patience import Patience
+from opensearch_multivector.indexing.backfill.scan import Scanner
+from opensearch_multivector.indexing.backfill.unit_store import UnitStore
+from opensearch_multivector.indexing.backfill.units import Letter, ShardWork
+from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, get_attachment
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import DEFAULT_FIELD, HASH
+
+_PATIENCE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """An attached field's state, in documents; ``pending``: writes to the index that nobody has looked at yet.
+
+    ``covered`` have something stored, ``missing`` have nothing (in place: and have a text), ``stale`` (None: unknown)
+    have something of an earlier text or, in a sidecar, of an earlier write; ``orphaned`` are in the sidecar alone;
+    ``failed`` were refused, ``letters`` are some of them. ``workers``: who is at work. ``exact``: every document was
+    looked at; else ``covered`` has what is stale in it, and where deletions and additions cancel out in a sidecar,
+    ``missing`` and ``orphaned`` are too low.
+    """
+
+    index: str
+    field: str
+    mode: str
+    target: str
+    paused: bool
+    documents: int
+    covered: int
+    missing: int
+    stale: int | None
+    orphaned: int
+    failed: int
+    pending: int
+    workers: tuple[str, ...]
+    letters: tuple[Letter, ...]
+    exact: bool
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do, as far as was looked."""
+        return not (self.missing or self.stale or self.orphaned or self.failed or self.pending)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `osmv status --json` prints it."""
+        return asdict(self) | {"complete": self.complete}
+
+
+def status_of(client: OpenSearch, index: str, field: str = DEFAULT_FIELD, *, verify: bool = False) -> Status:
+    """The state of an attached field; ``verify`` looks at every document and changes nothing either.
+
+    Raises MismatchError where nothing of that name is attached or the index is another by now, ClusterError.
+    """
+    attachment = get_attachment(client, index, field)
+    horizons = read_horizons(client, attachment)
+    store = UnitStore(client, attachment, "")
+    works = [_begun(store.read(horizon.shard), horizon) for horizon in horizons]
+    with cluster_errors():
+        client.indices.refresh(index=attachment.target)
+    now = time.time()
+    documents = _count(client, attachment.index, {"match_all": {}})
+    covered, missing, stale, orphaned = _counted(client, attachment)
+    if verify:
+        covered, missing, stale, orphaned = _verified(client, attachment, horizons)
+    return Status(
+        index=attachment.index,
+        field=attachment.field,
+        mode=attachment.mode,
+        target=attachment.target,
+        paused=attachment.paused,
+        documents=documents,
+        covered=covered,
+        missing=missing,
+        stale=stale,
+        orphaned=orphaned,
+        failed=sum(work.failed for work in works),
+        pending=sum(max(0, horizon.seq_no - work.covered) for horizon, work in zip(horizons, works, strict=True)),
+        workers=tuple(sorted({lease.owner for work in works for lease in work.leases if lease.until > now})),
+        letters=tuple(letter for work in works for failures in work.failures for letter in failures.letters),
+        exact=verify,
+    )
+
+
+def _begun(work: ShardWork | None, horizon: Horizon) -> ShardWork:
+    return (work or ShardWork(horizon.history)).seen(horizon.history, horizon.seq_no)
+
+
+def _counted(client: OpenSearch, attachment: Attachment) -> tuple[int, int, None, int]:
+    stored = {"exists": {"field": f"{attachment.field}.{HASH}"}}
+    covered = _count(client, attachment.target, stored)
+    if attachment.mode == SIDECAR:
+        documents = _count(client, attachment.index, {"match_all": {}})
+        return covered, max(0, documents - covered), None, max(0, covered - documents)
+    texts = {"bool": {"should": [{"exists": {"field": name}} for name in attachment.text_fields]}}
+    return covered, _count(client, attachment.index, {"bool": {"filter": [texts], "must_not": [stored]}}), None, 0
+
+
+def _verified(client: OpenSearch, attachment: Attachment, horizons: tuple[Horizon, ...]) -> tuple[int, int, int, int]:
+    """What is fresh, missing, stale and orphaned."""
+    patience = Patience(_PATIENCE, threading.Event())
+    scanner = Scanner(client, attachment, load_spec(client, attachment), patience)
+    fresh = missing = stale = 0
+    for horizon in horizons:
+        for _, page in scanner.pages(horizon.shard, -1, horizon.seq_no):
+            for found in page:
+                text = scanner.text_of(found)
+                stored = found.hash if attachment.mode != SIDECAR else found.stored_as
+                if not scanner.is_fresh(found, text):
+                    missing += stored is None
+                    stale += stored is not None
+                else:
+                    fresh += stored is not None
+    orphaned = 0
+    if attachment.mode == SIDECAR:
+        orphaned = sum(len(orphans) for orphans in orphans_of(client, attachment, patience))
+    return fresh + stale, missing, stale, orphaned
+
+
+def _count(client: OpenSearch, index: str, query: dict[str, Any]) -> int:
+    body = {"query": {"constant_score": {"filter": query}}}
+    with cluster_errors():
+        # Without a lowest score, the existence of a text is looked up in a way that misses those of blanks alone.
+        answer = client.count(index=index, body=body, params={"min_score": 0.5})
+    if answer["_shards"]["failed"]:
+        raise ClusterError(f"not all shards of index {index!r} answer: see that they are all assigned")
+    return int(answer["count"])

@@ -1,0 +1,286 @@
+"""The loop that fills an attached field: take a range, read it, make what is not fresh, write it, say so.
+
+A round goes up to the horizons of its beginning. What is written meanwhile, by others or by the round itself, lies
+above them and is the next round's; our own writes are passed over there, since their hash is that of their text.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.errors import ClusterError, MismatchError
+from opensearch_multivector.indexing.backfill.horizons import Horizon, made_anew, number_of_shards, read_horizons
+from opensearch_multivector.indexing.backfill.patience import Patience
+from opensearch_multivector.indexing.backfill.scan import PAGE, Found, Scanner, Text
+from opensearch_multivector.indexing.backfill.sinks import Change, Fate, Sink, sink_of
+from opensearch_multivector.indexing.backfill.unit_store import LEASE_SECONDS, UnitStore
+from opensearch_multivector.indexing.backfill.units import Lease, Letter
+from opensearch_multivector.indexing.document import DocumentMaker, Made
+from opensearch_multivector.indexing.records import Record
+from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, concrete_index, get_attachment
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import HASH, FieldSpec, values_at
+
+# So many documents refused and none taken: it is not the documents' fault.
+_ALL_REFUSED = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much is done at once, and how fast.
+
+    ``batch``: texts encoded together. ``page``: documents read at once, after which the place is noted. ``unit``: about
+    how many documents a worker takes for itself. ``rate``: documents written per second, at most; None: as they come.
+    ``patience``: seconds to wait for a cluster that is busy, blocked or out of reach. ``lease_seconds``: after which a
+    worker that gives no sign is thought dead.
+    """
+
+    batch: int = 64
+    page: int = PAGE
+    unit: int = 5_000
+    rate: float | None = None
+    patience: float = 300.0
+    lease_seconds: float = LEASE_SECONDS
+
+
+class PausedError(Exception):
+    """Somebody has paused the attachment, or wants this worker to stop."""
+
+
+class _LostError(Exception):
+    """The lease is another worker's."""
+
+
+@dataclass(slots=True)
+class Throttle:
+    """Lets ``rate`` documents per second pass, over all threads that ask."""
+
+    rate: float | None
+    stop: threading.Event
+    _free_at: float = 0.0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def wait(self, documents: int) -> None:
+        """Return when so many more may be written."""
+        if self.rate is None:
+            return
+        with self._lock:
+            now = time.monotonic()
+            start = max(now, self._free_at)
+            self._free_at = start + documents / self.rate
+        self.stop.wait(start - now)
+
+
+class Worker:
+    """Works at an attachment's units; safe to ``run`` in several threads at once.
+
+    ``maker`` must be of the attachment's field. ``progress`` is told what became of each page's documents.
+    """
+
+    def __init__(
+        self,
+        client: OpenSearch,
+        attachment: Attachment,
+        spec: FieldSpec,
+        maker: DocumentMaker,
+        *,
+        pace: Pace,
+        stop: threading.Event,
+        progress: Callable[[Mapping[str, int]], None] = lambda _: None,
+    ) -> None:
+        self._client = client
+        self._attachment = attachment
+        self._spec = spec
+        self._maker = maker
+        self._making = threading.Lock()
+        self._beside_it = attachment.mode == SIDECAR
+        self._pace = pace
+        self._stop = stop
+        self._progress = progress
+        self._patience = Patience(pace.patience, stop)
+        self._throttle = Throttle(pace.rate, stop)
+        self._scanner = Scanner(client, attachment, spec, self._patience)
+        self._sink: Sink = sink_of(client, attachment, spec, patience=pace.patience, stop=stop)
+        owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._store = UnitStore(client, attachment, owner, pace.lease_seconds)
+        self._target_uuid = self._patience(lambda: concrete_index(client, attachment.target)[1])
+
+    def look(self) -> tuple[Horizon, ...]:
+        """How far the index can be read now, noted for all workers.
+
+        Raises MismatchError where sequence numbers have begun anew under a sidecar, whose versions are made of them.
+        """
+        horizons = self._patience(lambda: read_horizons(self._client, self._attachment))
+        for horizon in horizons:
+            before = self._patience(lambda shard=horizon.shard: self._store.read(shard))  # type: ignore[misc]
+            if before and before.history != horizon.history and self._beside_it:
+                raise MismatchError(
+                    f"shard {horizon.shard} of index {self._attachment.index!r} was restored or allocated by force "
+                    "since the sidecar was filled, which can't be compared with it any more: detach and attach again"
+                )
+            self._patience(lambda horizon=horizon: self._store.see(horizon))  # type: ignore[misc]
+        return horizons
+
+    def show(self) -> None:
+        """Make what was written visible to searches. Raises ClusterError."""
+        with cluster_errors():
+            self._patience(lambda: self._client.indices.refresh(index=self._attachment.target))
+
+    def retry_failed(self) -> int:
+        """Have refused documents looked at again; how many there are. Raises ClusterError."""
+        return sum(map(self._store.retry_failed, range(number_of_shards(self._client, self._attachment.index))))
+
+    def run(self, horizons: Sequence[Horizon]) -> None:
+        """Work until everything up to the horizons is done, by whomever.
+
+        Raises PausedError where it is to stop before that, ClusterError and MismatchError.
+        """
+        while waiting := [horizon for horizon in horizons if not self._work_at(horizon)]:
+            if not any(self._unit(horizon) for horizon in waiting):
+                self._check()
+                # What is left is in the hands of other workers; should they die, their leases run out.
+                self._stop.wait(0.5)
+
+    def _work_at(self, horizon: Horizon) -> bool:
+        """Take units of a shard until there are none to be had; whether all is done up to its horizon."""
+        while self._unit(horizon):
+            pass
+        work = self._patience(lambda: self._store.read(horizon.shard))
+        return work is not None and not work.open_until(horizon.seq_no)
+
+    def _unit(self, horizon: Horizon) -> bool:
+        """Do a unit; whether there was one to be had."""
+        self._check()
+        # By documents, not numbers: where each was written often, most numbers have none.
+        size = self._pace.unit * max(1, (horizon.seq_no + 1) // max(1, horizon.documents))
+        lease = self._patience(lambda: self._store.lease(horizon, size))
+        if lease is None:
+            return False
+        with self._given_back(horizon.shard, lease) as holder:
+            for to, page in self._scanner.pages(horizon.shard, lease.after, lease.to, self._pace.page):
+                self._check()
+                counts, refused = self._fill(horizon.shard, holder, page)
+                here = holder.lease
+                holder.take(
+                    self._patience(
+                        lambda to=to, here=here, counts=counts, refused=refused: self._store.advance(  # type: ignore[misc]
+                            horizon.shard, here, to, counts, refused
+                        )
+                    )
+                )
+                self._progress(counts)
+        return True
+
+    @contextmanager
+    def _given_back(self, shard: int, lease: Lease) -> Iterator[_Holder]:
+        """Whatever ends the work before its end, another worker may go on at once."""
+        holder = _Holder(lease)
+        try:
+            yield holder
+        except _LostError:
+            self._progress({"lost": 1})
+        except BaseException:
+            with suppress(ClusterError):  # then it has to run out
+                self._store.give_back(shard, holder.lease)
+            raise
+
+    def _check(self) -> None:
+        """Raise where there is no more right to go on: asked to stop, paused, detached, or an index is another."""
+        if self._stop.is_set():
+            raise PausedError
+        attachment = self._attachment
+        now = self._patience(lambda: get_attachment(self._client, attachment.index, attachment.field))
+        if now.made_at != attachment.made_at or now.detaching:
+            raise MismatchError(f"field {attachment.field!r} of index {attachment.index!r} is being detached")
+        if now.paused:
+            raise PausedError
+        for index, uuid in ((attachment.index, attachment.index_uuid), (attachment.target, self._target_uuid)):
+            if self._patience(lambda index=index: concrete_index(self._client, index)) != (index, uuid):  # type: ignore[misc]
+                raise MismatchError(made_anew(attachment))
+
+    def _fill(self, shard: int, holder: _Holder, page: Sequence[Found]) -> tuple[Counter[str], list[Letter]]:
+        counts: Counter[str] = Counter(seen=len(page))
+        refused: list[Letter] = []
+        stale: list[tuple[Found, Text]] = []
+        for found in page:
+            text = self._scanner.text_of(found)
+            if self._scanner.is_fresh(found, text):
+                counts["fresh"] += 1
+            else:
+                stale.append((found, text))
+        for start in range(0, len(stale), self._pace.batch):
+            batch = stale[start : start + self._pace.batch]
+            self._throttle.wait(len(batch))
+            if self._stop.is_set():
+                raise PausedError
+            if self._store.is_due(holder.lease):
+                holder.take(self._patience(lambda: self._store.renew(shard, holder.lease)))
+            changes, bad = self._made(batch)
+            refused += bad
+            by_cluster = []
+            for written in self._sink.write(changes):
+                counts[written.fate] += 1
+                if written.fate is Fate.REFUSED:
+                    by_cluster.append(Letter(written.change.found.doc_id, written.reason))
+            if len(by_cluster) == len(changes) >= _ALL_REFUSED:
+                raise ClusterError(
+                    f"the cluster refuses one document after the other, of them {by_cluster[0].doc_id!r}: "
+                    f"{by_cluster[0].reason}"
+                )
+            refused += by_cluster
+        counts[Fate.REFUSED] = len(refused)
+        return +counts, refused
+
+    def _made(self, batch: Sequence[tuple[Found, Text]]) -> tuple[list[Change], list[Letter]]:
+        changes: list[Change] = []
+        refused: list[Letter] = []
+        to_encode: list[tuple[Found, Text, Record]] = []
+        for found, text in batch:
+            beside = self._beside(found, text)
+            if _has_half_a_pair(text.text):
+                refused.append(Letter(found.doc_id, "the text holds half a surrogate pair, which can't be encoded"))
+            elif text.text:
+                to_encode.append((found, text, Record(found.doc_id, text.text, beside)))
+            else:
+                changes.append(Change(found, text, beside if text.has_fields or self._beside_it else None))
+        with self._making:
+            made = list(self._maker.make([record for _, _, record in to_encode]))
+        for (found, text, _), outcome in zip(to_encode, made, strict=True):
+            if isinstance(outcome, Made):
+                changes.append(Change(found, text, outcome.body))
+            else:
+                refused.append(Letter(found.doc_id, outcome.reason))
+        return changes, refused
+
+    def _beside(self, found: Found, text: Text) -> bytes:
+        """What is stored beside the sub-fields: `F.hash`, and in a sidecar the fields to filter by."""
+        own = {self._spec.sub(HASH): text.hash}
+        filters = self._attachment.filter_fields if self._beside_it else ()
+        values = {name: list(values_at(found.source, name)) for name in filters}
+        return json.dumps(own | {name: value for name, value in values.items() if value}).encode()
+
+
+def _has_half_a_pair(text: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in text) if not text.isascii() else False
+
+
+class _Holder:
+    """The lease as it was last renewed."""
+
+    def __init__(self, lease: Lease) -> None:
+        self.lease = lease
+
+    def take(self, lease: Lease | None) -> None:
+        if lease is None:
+            raise _LostError
+        self.lease = lease

@@ -1,0 +1,208 @@
+"""What is attached to which index: the record in the cluster that backfills, followers and searchers go by.
+
+A field is attached *in place*, into the documents of the index itself, or as a *sidecar*, an index beside it whose
+documents have the same ids and hold what is made of the texts. All attachments of an index are one state document, so
+that one request finds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError
+
+from opensearch_multivector.errors import ClusterError, InputError, MismatchError
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
+from opensearch_multivector.plugin.state import STATE_INDEX, Stored, delete_state, get_state, put_state
+
+if TYPE_CHECKING:
+    from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
+
+Mode = Literal["in-place", "sidecar"]
+IN_PLACE: Mode = "in-place"
+SIDECAR: Mode = "sidecar"
+
+# Of the project's own, so that no pattern of the user's (`articles*`) takes a sidecar in.
+_SIDECAR_PREFIX = "osmv-sidecar-"
+_MAX_INDEX_BYTES = 255
+_TRIES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A multi-vector field attached to somebody's index.
+
+    ``index``: the concrete index that is searched, never an alias; ``index_uuid`` tells it from a later one of the same
+    name. ``target``: the index that holds `F.*`: the same in place, else the sidecar; its mapping describes the field.
+    ``filter_fields``: fields of the documents that a sidecar holds, too, so that it can be filtered by them.
+    ``fingerprint``: of all that decides what is stored for a text (`fingerprint_of`). ``paused``: nothing is filled;
+    ``detaching``: it is being taken away, and nothing may be filled any more.
+    """
+
+    index: str
+    index_uuid: str
+    field: str
+    mode: Mode
+    target: str
+    text_fields: tuple[str, ...]
+    fingerprint: str
+    made_at: str
+    filter_fields: tuple[str, ...] = ()
+    paused: bool = False
+    detaching: bool = False
+
+    def content_hash(self, text: str) -> str:
+        """What `F.hash` holds of a document whose vectors are of this text: 24 hex digits."""
+        return hashlib.blake2b(
+            f"{self.fingerprint}\0{text}".encode(errors="backslashreplace"), digest_size=12
+        ).hexdigest()
+
+    def to_state(self) -> dict[str, Any]:
+        """As stored."""
+        return asdict(self) | {"text_fields": list(self.text_fields), "filter_fields": list(self.filter_fields)}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Attachment:
+        """Inverse of `to_state`."""
+        lists = {name: tuple(state[name]) for name in ("text_fields", "filter_fields")}
+        return cls(**{**state, **lists})
+
+
+def fingerprint_of(spec: FieldSpec) -> str:
+    """16 hex digits of the encoders, codec, reductions, sub-fields and artifacts: what is stored for a text.
+
+    Not of the text fields: which text it is, `Attachment.content_hash` sees by itself.
+    """
+    meta = {name: value for name, value in spec.to_meta().items() if name not in ("format_version", "text_fields")}
+    return hashlib.blake2b(json.dumps(meta, sort_keys=True).encode(), digest_size=8).hexdigest()
+
+
+def sidecar_name(index: str, field: str = DEFAULT_FIELD) -> str:
+    """Name of an index's sidecar. Raises InputError where it is longer than OpenSearch takes."""
+    name = f"{_SIDECAR_PREFIX}{index}-{field.lower()}"
+    if len(name.encode()) > _MAX_INDEX_BYTES:
+        raise InputError(f"the sidecar's name {name!r} is longer than {_MAX_INDEX_BYTES} bytes: attach in place")
+    return name
+
+
+def concrete_index(client: OpenSearch, name: str) -> tuple[str, str]:
+    """Name and UUID of the one index behind a name or alias.
+
+    Raises ClusterError where there is none, InputError where there are several: each is attached to by itself.
+    """
+    with cluster_errors():
+        settings = client.indices.get_settings(index=name, params={"filter_path": "*.settings.index.uuid"})
+    if not settings:
+        raise ClusterError(f"no index matches {name!r}: check the name")
+    if len(settings) > 1:
+        raise InputError(f"{name!r} covers {len(settings)} indices ({', '.join(sorted(settings))}): name one of them")
+    ((concrete, body),) = settings.items()
+    return concrete, body["settings"]["index"]["uuid"]
+
+
+def attachments_of(client: OpenSearch, index: str) -> tuple[Attachment, ...]:
+    """All attachments of an index or of the one behind an alias, by field; none where there are several behind it.
+
+    Raises ClusterError.
+    """
+    stored = get_state(client, _key(index))
+    if stored is None:
+        with cluster_errors():
+            try:
+                behind = list(client.indices.get_alias(index=index, params={"filter_path": "*.aliases"}))
+            except NotFoundError:
+                behind = []
+        stored = get_state(client, _key(behind[0])) if len(behind) == 1 else None
+    return _all(stored.value if stored else None)
+
+
+async def attachments_of_async(client: AsyncOpenSearch, index: str) -> tuple[Attachment, ...]:
+    """As `attachments_of`."""
+    value = await _state_async(client, index)
+    if value is None:
+        with cluster_errors():
+            try:
+                behind = list(await client.indices.get_alias(index=index, params={"filter_path": "*.aliases"}))
+            except NotFoundError:
+                behind = []
+        value = await _state_async(client, behind[0]) if len(behind) == 1 else None
+    return _all(value)
+
+
+def find_attachment(client: OpenSearch, index: str, field: str = DEFAULT_FIELD) -> Attachment | None:
+    """An index's attachment (`attachments_of`) of that field; None where there is none."""
+    return next((each for each in attachments_of(client, index) if each.field == field), None)
+
+
+def get_attachment(client: OpenSearch, index: str, field: str = DEFAULT_FIELD) -> Attachment:
+    """As `find_attachment`. Raises MismatchError where there is none, naming those there are, and ClusterError."""
+    there = attachments_of(client, index)
+    for attachment in there:
+        if attachment.field == field:
+            return attachment
+    has = f"attached are: {', '.join(each.field for each in there)}" if there else "nothing is attached to it"
+    raise MismatchError(f"index {index!r} has no attached field {field!r} ({has}): attach it with `osmv attach`")
+
+
+def put_attachment(client: OpenSearch, attachment: Attachment) -> None:
+    """Record an attachment, in the place of one of the same index and field. Raises ClusterError."""
+    _change(client, attachment.index, lambda there: there | {attachment.field: attachment})
+
+
+def update_attachment(client: OpenSearch, index: str, field: str, **changes: Any) -> Attachment:
+    """Set members (``paused=True``) of what is recorded now, so that changes by others at the same time are kept.
+
+    ``index``: the concrete one. Raises MismatchError where it is no longer attached, ClusterError.
+    """
+
+    def changed(there: dict[str, Attachment]) -> dict[str, Attachment]:
+        if field not in there:
+            raise MismatchError(f"field {field!r} is no longer attached to index {index!r}")
+        return there | {field: replace(there[field], **changes)}
+
+    return _change(client, index, changed)[field]
+
+
+def remove_attachment(client: OpenSearch, index: str, field: str) -> None:
+    """Forget an attachment; one that is not there is no error. ``index``: the concrete one. Raises ClusterError."""
+    _change(client, index, lambda there: {name: each for name, each in there.items() if name != field})
+
+
+def _change(
+    client: OpenSearch, index: str, change: Callable[[dict[str, Attachment]], dict[str, Attachment]]
+) -> dict[str, Attachment]:
+    for _ in range(_TRIES):
+        stored = get_state(client, _key(index))
+        after = change({each.field: each for each in _all(stored.value if stored else None)})
+        if _written(client, index, after, stored):
+            return after
+    raise ClusterError(f"the attachments of index {index!r} are changed by many at once: try again")
+
+
+def _written(client: OpenSearch, index: str, after: Mapping[str, Attachment], stored: Stored | None) -> bool:
+    if after:
+        value = {"index": index, "fields": {name: each.to_state() for name, each in after.items()}}
+        return put_state(client, _key(index), value, stored) is not None
+    return stored is None or delete_state(client, _key(index), stored)
+
+
+def _key(index: str) -> str:
+    return f"attachments-{index}"
+
+
+def _all(value: Mapping[str, Any] | None) -> tuple[Attachment, ...]:
+    return tuple(Attachment.from_state(each) for _, each in sorted(value["fields"].items())) if value else ()
+
+
+async def _state_async(client: AsyncOpenSearch, index: str) -> dict[str, Any] | None:
+    with cluster_errors():
+        try:
+            return cast("dict[str, Any]", (await client.get(index=STATE_INDEX, id=_key(index)))["_source"])
+        except NotFoundError:
+            return None

@@ -1,0 +1,150 @@
+"""Where the vectors of a searched index are: in it, or in the sidecar that was attached to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.errors import ClusterError, MismatchError
+from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, attachments_of, attachments_of_async
+from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.fields import META_KEY, FieldSpec
+from opensearch_multivector.plugin.mapping import spec_from_mappings
+from opensearch_multivector.plugin.state import STATE_INDEX
+
+if TYPE_CHECKING:
+    from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
+
+_FORBIDDEN = 403
+_UUID = {"filter_path": "*.settings.index.uuid"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sidecar:
+    """The index ``name``, which holds `F.*` of the documents of ``index`` (concrete, no alias) under their ids.
+
+    ``filter_fields``: the documents' own fields that it holds, too, with what lies below them.
+    """
+
+    name: str
+    index: str
+    filter_fields: frozenset[str]
+
+
+def find_field(
+    client: OpenSearch, index: str, field: str, sidecar: str | None = None
+) -> tuple[FieldSpec, Sidecar | None]:
+    """A field's description, and the sidecar that holds it; None where the index itself does.
+
+    ``index`` may be an alias. ``sidecar``: its name, for users who may not read where attachments are kept. Raises
+    ClusterError where an index is missing or may not be read, MismatchError where the field is neither described in the
+    index nor attached to it, or was attached to an earlier index of that name.
+    """
+    with cluster_errors():
+        mappings = client.indices.get_mapping(index=index)
+    if sidecar is None:
+        if not mappings or _describe(mappings, field):
+            return spec_from_mappings(mappings, index, field), None
+        concrete = _only(mappings, index, field)
+        with _whether_attached(concrete, field):
+            attached = _of_field(attachments_of(client, concrete), field)
+        if attached is None:
+            return spec_from_mappings(mappings, index, field), None
+        with cluster_errors():
+            settings = client.indices.get_settings(index=concrete, params=_UUID | {"ignore": [_FORBIDDEN]})
+        sidecar = _target(attached, settings)
+    with cluster_errors():
+        beside = client.indices.get_mapping(index=sidecar, params={"ignore": [404]})
+    return _read(index, mappings, sidecar, beside, field)
+
+
+async def find_field_async(
+    client: AsyncOpenSearch, index: str, field: str, sidecar: str | None = None
+) -> tuple[FieldSpec, Sidecar | None]:
+    """As `find_field`."""
+    with cluster_errors():
+        mappings = await client.indices.get_mapping(index=index)
+    if sidecar is None:
+        if not mappings or _describe(mappings, field):
+            return spec_from_mappings(mappings, index, field), None
+        concrete = _only(mappings, index, field)
+        with _whether_attached(concrete, field):
+            attached = _of_field(await attachments_of_async(client, concrete), field)
+        if attached is None:
+            return spec_from_mappings(mappings, index, field), None
+        with cluster_errors():
+            settings = await client.indices.get_settings(index=concrete, params=_UUID | {"ignore": [_FORBIDDEN]})
+        sidecar = _target(attached, settings)
+    with cluster_errors():
+        beside = await client.indices.get_mapping(index=sidecar, params={"ignore": [404]})
+    return _read(index, mappings, sidecar, beside, field)
+
+
+def _describe(mappings: dict[str, Any], field: str) -> bool:
+    """Whether any of the indices describes the field itself."""
+    return any(
+        field in (body["mappings"].get("_meta") or {}).get(META_KEY, {}).get("fields", {}) for body in mappings.values()
+    )
+
+
+@contextmanager
+def _whether_attached(index: str, field: str) -> Iterator[None]:
+    try:
+        yield
+    except ClusterError as error:
+        if getattr(error.__cause__, "status_code", None) != _FORBIDDEN:
+            raise
+        raise ClusterError(
+            f"index {index!r} has no multi-vector field {field!r} of its own, and whether it has a sidecar is not for "
+            f"this user to read in {STATE_INDEX!r}: name the sidecar (--sidecar), as `osmv status` shows it"
+        ) from error
+
+
+def _only(mappings: dict[str, Any], index: str, field: str) -> str:
+    """The one index that a sidecar can belong to."""
+    if len(mappings) > 1:
+        raise MismatchError(
+            f"{index!r} covers {len(mappings)} indices, none of which has a multi-vector field {field!r} of its own: "
+            "if they have sidecars, search them one by one"
+        )
+    return next(iter(mappings))
+
+
+def _of_field(attachments: Sequence[Attachment], field: str) -> Attachment | None:
+    return next((each for each in attachments if each.field == field and each.mode == SIDECAR), None)
+
+
+def _target(attachment: Attachment, settings: dict[str, Any]) -> str:
+    """The sidecar's name; ``settings``: the index's, or a refusal."""
+    index, field = attachment.index, attachment.field
+    if attachment.detaching:
+        raise MismatchError(f"field {field!r} is being detached from index {index!r}: attach it again once it is done")
+    if index in settings and settings[index]["settings"]["index"]["uuid"] != attachment.index_uuid:
+        raise MismatchError(
+            f"index {index!r} was made anew since field {field!r} was attached to it: detach that and attach again"
+        )
+    return attachment.target
+
+
+def _read(
+    index: str, mappings: dict[str, Any], sidecar: str, beside: dict[str, Any], field: str
+) -> tuple[FieldSpec, Sidecar]:
+    concrete = _only(mappings, index, field)
+    if "error" in beside or not beside:
+        raise ClusterError(f"the sidecar {sidecar!r} of index {concrete!r} is gone: detach it and attach again")
+    spec = spec_from_mappings(beside, sidecar, field)
+    ((name, body),) = beside.items()
+    own = {key: value for key, value in body["mappings"].get("properties", {}).items() if key != field}
+    return spec, Sidecar(name, concrete, frozenset(_names(own)))
+
+
+def _names(properties: dict[str, Any], above: str = "") -> Iterator[str]:
+    """Full names of all fields, with the objects they are in and the further forms they are indexed in."""
+    for name, body in properties.items():
+        yield above + name
+        yield from _names(body.get("properties", {}), f"{above}{name}.")
+        yield from _names(body.get("fields", {}), f"{above}{name}.")

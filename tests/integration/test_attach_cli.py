@@ -1,0 +1,74 @@
+"""`osmv attach` and `osmv detach` as an operator types them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from opensearchpy import OpenSearch
+from shop import make_shop, sources
+
+from opensearch_multivector.plugin.attachments import attachments_of, remove_attachment, sidecar_name
+
+pytestmark = pytest.mark.integration
+
+TEXTS = ("--text", "name", "--text", "about.text", "--terms", "none", "--encoder", "all-MiniLM-L6-v2-int8")
+
+
+@pytest.fixture
+def shop(client: OpenSearch, index_name: str) -> Iterator[str]:
+    """A shop's index; what is attached to it is gone afterwards."""
+    make_shop(client, index_name)
+    yield index_name
+    for each in attachments_of(client, index_name):
+        remove_attachment(client, index_name, each.field)
+    client.indices.delete(index=sidecar_name(index_name, "*"), params={"expand_wildcards": "all"})
+
+
+def osmv(url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "opensearch_multivector.cli.main", *arguments, "--url", url]
+    return subprocess.run(command, capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL)
+
+
+def test_planned_attached_and_detached(client: OpenSearch, node_url: str, shop: str) -> None:
+    texts = sources(client, shop)
+    planned = osmv(node_url, "attach", shop, *TEXTS)
+    assert planned.returncode == 0, planned.stderr
+    assert "advised: sidecar" in planned.stdout
+    assert "nothing was done" in planned.stderr
+    as_json = json.loads(osmv(node_url, "attach", shop, *TEXTS, "--mode", "sidecar", "--dry-run", "--json").stdout)
+    assert [each["mode"] for each in as_json["modes"]] == ["in-place", "sidecar"]
+    assert attachments_of(client, shop) == ()
+
+    done = osmv(node_url, "attach", shop, *TEXTS, "--mode", "in-place", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["backfill"]["written"] == 35
+    again = json.loads(osmv(node_url, "attach", shop, *TEXTS, "--mode", "in-place", "--json").stdout)
+    assert again["attachment"] == json.loads(done.stdout)["attachment"]
+    assert again["backfill"]["written"] == 0
+
+    unasked = osmv(node_url, "detach", shop)
+    assert (unasked.returncode, "mv.* from every document" in unasked.stderr) == (2, True)
+    assert attachments_of(client, shop)
+    detached = osmv(node_url, "detach", shop, "--yes", "--json")
+    assert detached.returncode == 0, detached.stderr
+    assert json.loads(detached.stdout)["documents"] == 35
+    assert "the mapping keeps mv.codes, mv.hash, mv.vectors" in detached.stderr
+    assert sources(client, shop) == texts
+
+
+def test_what_stands_in_the_way_is_one_sentence(client: OpenSearch, node_url: str, shop: str) -> None:
+    wrong = osmv(node_url, "attach", shop, *TEXTS, "--mode", "beside")
+    assert (wrong.returncode, "in-place or sidecar, not 'beside'" in wrong.stderr) == (2, True)
+    unable = osmv(node_url, "attach", shop, *TEXTS, "--mode", "in-place", "--sub-field", "dense")
+    assert unable.returncode == 4
+    assert unable.stderr.splitlines()[-1].startswith(
+        f"osmv: field 'mv' can't be attached to '{shop}': sub-field 'dense'"
+    )
+    left = osmv(node_url, "attach", shop, *TEXTS, "--mode", "sidecar", "--no-backfill")
+    assert (left.returncode, left.stdout) == (0, "")
+    assert client.count(index=sidecar_name(shop))["count"] == 0
+    assert osmv(node_url, "detach", f"{shop}-other", "--yes").returncode == 4
