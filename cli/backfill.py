@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
-from opensearch_multivector.cli.index import say, stop_on_interrupt
+from opensearch_multivector.cli.long_work import say, stop_on_interrupt
 
 _EXAMPLE = """
 Example:  osmv backfill articles --rate 200

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
+from opensearch_multivector.cli.long_work import say
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -63,7 +63,7 @@ def _limit(client: OpenSearch, encoders: Encoders, quiet: bool) -> dict[str, Any
     from opensearch_multivector.evaluation.report import measures_table
 
     with Bars("LIMIT") as bars:
-        evaluation = evaluate_limit(client, _workplace(), encoders, Watcher(bars.indexing, bars.searching, _say))
+        evaluation = evaluate_limit(client, _workplace(), encoders, Watcher(bars.indexing, bars.searching, say))
     if not quiet:
         console = Console(highlight=False)
         console.print(measures_table(evaluation, ROWS))
@@ -79,7 +79,7 @@ def _docstrings(client: OpenSearch, encoders: Encoders, quiet: bool) -> dict[str
     from opensearch_multivector.evaluation.demo import Watcher, ask_docstrings
 
     with Bars("docstrings") as bars:
-        searcher, answers = ask_docstrings(client, _workplace(), encoders, Watcher(bars.indexing, message=_say))
+        searcher, answers = ask_docstrings(client, _workplace(), encoders, Watcher(bars.indexing, message=say))
     if not quiet:
         for question, result in answers.items():
             Console(highlight=False).print(f"\n[bold]{question}[/bold]")
@@ -95,7 +95,7 @@ def _folder(client: OpenSearch, folder: Path, encoders: Encoders, quiet: bool) -
     from opensearch_multivector.evaluation.report import measures_table
 
     with Bars(folder.name) as bars:
-        evaluation = evaluate_folder(client, folder, encoders, Watcher(bars.indexing, bars.searching, _say))
+        evaluation = evaluate_folder(client, folder, encoders, Watcher(bars.indexing, bars.searching, say))
     if not quiet:
         Console().print(measures_table(evaluation))
     return {"evaluation": evaluation.as_json()}
@@ -105,7 +105,3 @@ def _workplace() -> Path:
     from opensearch_multivector.plugin.node.places import places
 
     return places().cache / "demo"
-
-
-def _say(text: str) -> None:
-    print(f"osmv: {text}", file=sys.stderr)

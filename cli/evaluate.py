@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
+from opensearch_multivector.cli.long_work import say
 
 _EXAMPLE = """
 Example:  osmv eval scifact/ --config bm25 --config dense --config dense/client
@@ -156,7 +156,7 @@ def evaluate(
                 text_field=text_field,
                 layout=Layout(id_field=id_field, terms_field=terms_field, pooled_field=pooled_field),
                 no_vectors=no_vectors,
-                message=_say,
+                message=say,
             )
             index = index_corpus(
                 client,
@@ -172,7 +172,7 @@ def evaluate(
                 bm25=Bm25Parameters.given(bm25_k1, bm25_b),
                 analyzer=analyzer,
                 progress=bars.indexing,
-                message=_say,
+                message=say,
             )
         searcher = Searcher(client, index, field=field, sidecar=sidecar)
         evaluation = run(
@@ -201,7 +201,3 @@ def evaluate(
             console.print(stages_table(evaluation))
         for note in notes(evaluation):
             console.print(note, soft_wrap=True, markup=False)
-
-
-def _say(text: str) -> None:
-    print(f"osmv: {text}", file=sys.stderr)

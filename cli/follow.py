@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
-from opensearch_multivector.cli.index import stop_on_interrupt
+from opensearch_multivector.cli.long_work import stop_on_interrupt
 
 if TYPE_CHECKING:
     from opensearch_multivector.indexing.backfill import BackfillSummary

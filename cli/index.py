@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import signal
-import sys
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
+from opensearch_multivector.cli.long_work import say, stop_on_interrupt
 
 if TYPE_CHECKING:
     from opensearch_multivector.indexing import IndexSummary
@@ -197,26 +193,3 @@ def _print_summary(summary: IndexSummary) -> None:
         print(f"rejected: {rejection}")
     if summary.dead_letters:
         print(f"all rejected documents: {summary.dead_letters}")
-
-
-def say(text: str) -> None:
-    """A sentence for people, beside what is printed."""
-    print(f"osmv: {text}", file=sys.stderr)
-
-
-@contextlib.contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C ends the run in order; a second one at once."""
-    stop = threading.Event()
-
-    def on_interrupt(*_: object) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-        say("stopping: waiting for what is in flight (Ctrl-C again to stop at once)")
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -11,14 +11,12 @@ from typing import Any, Generic, Protocol, TypeVar
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
 from opensearchpy.exceptions import OpenSearchException, SSLError, TransportError
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, stop_when_event_set, wait_random_exponential
-from tenacity.nap import sleep_using_event
 
 from opensearch_multivector.errors import ClusterError
+from opensearch_multivector.indexing.patience import BUSY, retrying
 from opensearch_multivector.indexing.versions import VERSION_TYPE, explain_conflict, version_of
 from opensearch_multivector.plugin.cluster_errors import describe
 
-_BUSY = frozenset({429, 502, 503, 504})
 _TOO_LARGE_OR_BAD = frozenset({400, 413})
 _BLOCKED = frozenset({401, 403})
 _CONFLICT = 409
@@ -95,7 +93,7 @@ def read_response(items: Sequence[AnItem], response: dict[str, Any]) -> tuple[li
             results.append(Result(item, answer=outcome))
             continue
         reason = _reason(error)
-        if status in _BUSY:
+        if status in BUSY:
             again.append(item)
             busy = reason
         elif status == _CONFLICT:
@@ -127,15 +125,8 @@ class BulkSender:
         if not items:
             return results
         waiting = list(items)
-        retrying = Retrying(
-            stop=stop_after_delay(self._patience) | stop_when_event_set(self._stop),
-            wait=wait_random_exponential(multiplier=0.2, max=15),
-            sleep=sleep_using_event(self._stop),
-            retry=retry_if_exception_type(_BusyError),
-            reraise=True,
-        )
         try:
-            for attempt in retrying:
+            for attempt in retrying(self._patience, self._stop, lambda error: isinstance(error, _BusyError)):
                 with attempt:
                     done, waiting, busy = self._try(waiting)
                     results += done
@@ -156,7 +147,7 @@ class BulkSender:
         except OpenSearchConnectionError as error:
             return [], items, describe(error)
         except TransportError as error:
-            if error.status_code in _BUSY:
+            if error.status_code in BUSY:
                 return [], items, describe(error)
             if error.status_code not in _TOO_LARGE_OR_BAD:
                 raise ClusterError(describe(error)) from error

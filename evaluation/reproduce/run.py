@@ -144,7 +144,7 @@ class Reproduction:
             reduce=row.index.reduce,
             layout=_layout(row.index),
             no_vectors=row.index.no_vectors,
-            bm25=_bm25(row.index),
+            bm25=Bm25Parameters.given(row.index.bm25_k1, row.index.bm25_b),
             analyzer=row.index.analyzer,
             dead_letters=rejected,
             progress=watcher.indexing,
@@ -223,9 +223,3 @@ def _layout(index: IndexChoice) -> Layout | None:
         pooled_field=index.pooled_field,
     )
     return None if layout == Layout() else layout
-
-
-def _bm25(index: IndexChoice) -> Bm25Parameters | None:
-    given = {"k1": index.bm25_k1, "b": index.bm25_b}
-    values = {name: value for name, value in given.items() if value is not None}
-    return Bm25Parameters(**values) if values else None

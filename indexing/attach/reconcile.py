@@ -14,7 +14,6 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import MismatchError
 from opensearch_multivector.indexing.backfill.horizons import made_anew, number_of_shards
-from opensearch_multivector.indexing.backfill.patience import Patience
 from opensearch_multivector.indexing.backfill.scan import (
     PAGE,
     Found,
@@ -23,8 +22,9 @@ from opensearch_multivector.indexing.backfill.scan import (
     search_shard,
     versions_of,
 )
-from opensearch_multivector.indexing.backfill.sinks import VERSION_TYPE
 from opensearch_multivector.indexing.bulk import BulkSender
+from opensearch_multivector.indexing.patience import Patience
+from opensearch_multivector.indexing.versions import VERSION_TYPE
 from opensearch_multivector.plugin.attachments import Attachment, concrete_index
 from opensearch_multivector.plugin.connection import cluster_errors
 

@@ -13,7 +13,7 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError
-from opensearch_multivector.indexing.backfill.patience import Patience
+from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Attachment
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import HASH, FieldSpec, values_at

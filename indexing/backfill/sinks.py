@@ -17,11 +17,11 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.indexing.backfill.scan import Found, Text
 from opensearch_multivector.indexing.bulk import BulkSender, Result
+from opensearch_multivector.indexing.versions import VERSION_TYPE
 from opensearch_multivector.plugin.attachments import IN_PLACE, Attachment
 from opensearch_multivector.plugin.fields import HASH, FieldSpec
 from opensearch_multivector.plugin.mapping import attached_properties
 
-VERSION_TYPE = "external_gte"
 # Sub-fields of these types are objects, which an update merges with what is there instead of replacing it; and they
 # take an empty list for "nothing", but no null.
 _OBJECTS = frozenset({"rank_features", "sparse_vector"})

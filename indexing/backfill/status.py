@@ -13,10 +13,10 @@ from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.attach.reconcile import orphans_of
 from opensearch_multivector.indexing.backfill.horizons import Horizon, read_horizons
 from opensearch_multivector.indexing.backfill.load import load_spec
-from opensearch_multivector.indexing.backfill.patience import Patience
 from opensearch_multivector.indexing.backfill.scan import Scanner
 from opensearch_multivector.indexing.backfill.unit_store import UnitStore
 from opensearch_multivector.indexing.backfill.units import Letter, ShardWork
+from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, get_attachment
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, HASH

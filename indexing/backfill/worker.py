@@ -20,12 +20,12 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError, MismatchError
 from opensearch_multivector.indexing.backfill.horizons import Horizon, made_anew, number_of_shards, read_horizons
-from opensearch_multivector.indexing.backfill.patience import Patience
 from opensearch_multivector.indexing.backfill.scan import PAGE, Found, Scanner, Text
 from opensearch_multivector.indexing.backfill.sinks import Change, Fate, Sink, sink_of
 from opensearch_multivector.indexing.backfill.unit_store import LEASE_SECONDS, UnitStore
 from opensearch_multivector.indexing.backfill.units import Lease, Letter
 from opensearch_multivector.indexing.document import DocumentMaker, Made
+from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.indexing.records import Record
 from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, concrete_index, get_attachment
 from opensearch_multivector.plugin.connection import cluster_errors

@@ -13,7 +13,7 @@ from tenacity.nap import sleep_using_event
 
 from opensearch_multivector.errors import ClusterError
 
-_BUSY = frozenset({429, 502, 503, 504})
+BUSY = frozenset({429, 502, 503, 504})  # HTTP statuses of what may pass
 
 Answer = TypeVar("Answer")
 
@@ -27,18 +27,22 @@ class Patience:
 
     def __call__(self, call: Callable[[], Answer]) -> Answer:
         """What ``call`` returns in the end. Raises what it raised last where patience runs out."""
-        retrying = Retrying(
-            stop=stop_after_delay(self.seconds) | stop_when_event_set(self._stop),
-            wait=wait_random_exponential(multiplier=0.2, max=15),
-            sleep=sleep_using_event(self._stop),
-            retry=retry_if_exception(_may_pass),
-            reraise=True,
-        )
-        return retrying(call)
+        return retrying(self.seconds, self._stop, _may_pass)(call)
+
+
+def retrying(seconds: float, stop: threading.Event, may_pass: Callable[[BaseException], bool]) -> Retrying:
+    """Tries again for ``seconds``, or until ``stop`` is set, what ended by an error that may pass."""
+    return Retrying(
+        stop=stop_after_delay(seconds) | stop_when_event_set(stop),
+        wait=wait_random_exponential(multiplier=0.2, max=15),
+        sleep=sleep_using_event(stop),
+        retry=retry_if_exception(may_pass),
+        reraise=True,
+    )
 
 
 def _may_pass(error: BaseException) -> bool:
     cause = error.__cause__ if isinstance(error, ClusterError) else error
     if isinstance(cause, OpenSearchConnectionError):
         return not isinstance(cause, SSLError)
-    return isinstance(cause, TransportError) and cause.status_code in _BUSY
+    return isinstance(cause, TransportError) and cause.status_code in BUSY
