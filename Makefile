@@ -1,5 +1,6 @@
 # Sets itself up: a machine with Python 3.11 or newer is enough. A second run reuses what the first made.
 # make demo | make demo DATA=beir-folder | make demo-light | make test ARGS="-k maxsim" | make lint | make format
+# make faults: what it withstands, about an hour, written to docs/faults.md (one row: ROW=mixed; in minutes: SHORT=1)
 # make plugin: the native plugin for OpenSearch, with Maven and a JDK 21 or newer (make plugin JDK=/path/to/jdk)
 
 # Tried by running it: a version manager's stub may be on the PATH without its Python.
@@ -43,10 +44,10 @@ export UV_SYSTEM_CERTS := 1
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url
 
-.PHONY: help demo demo-light test lint format lock install plugin no-plugin clean
+.PHONY: help demo demo-light test faults lint format lock install plugin no-plugin clean
 
 help:
-	@sed -n '1,3s/^# //p' Makefile
+	@sed -n '1,4s/^# //p' Makefile
 
 demo: $(INSTALLED)
 	@$(BIN)/osmv demo $(if $(DATA),--data "$(DATA)") $(ARGS)
@@ -56,6 +57,10 @@ demo-light: $(INSTALLED_LIGHT)
 
 test: $(INSTALLED) $(TESTED)
 	@$(BIN)/python -m pytest $(ARGS)
+
+faults: $(INSTALLED)
+	@$(if $(SHORT),,OSMV_FAULTS=long OSMV_FAULTS_TABLE=docs/faults.md) OSMV_FAULTS_ROW=$(ROW) \
+		$(BIN)/python -m pytest tests/faults -m fault $(ARGS)
 
 lint: $(INSTALLED)
 	@$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -13,18 +12,17 @@ from typing import Any
 
 import pytest
 from attached_texts import attach, check_filled, make_index, put, stored
+from fault_table import FaultRow
 from opensearchpy import OpenSearch
+from scale import KILLS, SEED
 
 from opensearch_multivector.indexing.backfill import status_of
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Attachment, Mode
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("kills")]
 
-# The long form: OSMV_TEST_KILLS=50.
-KILLS = int(os.environ.get("OSMV_TEST_KILLS", "4"))
 COUNT = 1_000
 SECONDS_PER_TEXT = 0.002
-SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 SCRIPT = Path(__file__).with_name("backfill_process.py")
 
 
@@ -41,7 +39,7 @@ def written(client: OpenSearch, attachment: Attachment) -> int:
 @pytest.mark.parametrize("workers", [1, 3])
 @pytest.mark.parametrize("mode", [IN_PLACE, SIDECAR])
 def test_killed_workers_leave_nothing_undone_and_nothing_done_twice(
-    mode: Mode, workers: int, node_url: str, client: OpenSearch, index_name: str
+    mode: Mode, workers: int, node_url: str, client: OpenSearch, index_name: str, fault_row: FaultRow
 ) -> None:
     moments = random.Random(SEED)
     make_index(client, index_name)
@@ -80,6 +78,7 @@ def test_killed_workers_leave_nothing_undone_and_nothing_done_twice(
         status = status_of(client, index_name, verify=True)
         assert (status.complete, status.covered, status.workers) == (True, COUNT, ())
         assert len(stored(client, attachment)) == COUNT
+        fault_row.counts.update(kills=kills, documents=COUNT, **{"kills amid writing": in_midst})
     finally:
         for process in processes:
             process.kill()

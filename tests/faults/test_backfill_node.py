@@ -17,7 +17,7 @@ from opensearch_multivector.indexing.backfill import BackfillSummary, status_of
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Mode
 from opensearch_multivector.plugin.node import NodeStatus, clean_node, node_status, start_node
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("nodes")]
 
 NAME = f"osmv-test-{os.getpid()}-backfill"
 COUNT = 400

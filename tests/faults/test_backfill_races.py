@@ -156,6 +156,7 @@ def answers_lost(exchange: Exchange) -> None:
         exchange.forward()
 
 
+@pytest.mark.fault("proxy")
 @pytest.mark.parametrize("fault", [too_busy, out_of_reach, answers_lost])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_bad_day_of_the_cluster(mode: Mode, fault: Fault, node_url: str, client: OpenSearch, index_name: str) -> None:
@@ -171,6 +172,7 @@ def test_a_bad_day_of_the_cluster(mode: Mode, fault: Fault, node_url: str, clien
         assert (status.stale, status.missing, status.orphaned, status.failed) == (0, 0, 0, 0)
 
 
+@pytest.mark.fault("blocks")
 @pytest.mark.parametrize("block", ["write", "read_only_allow_delete"])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_block_stops_it_with_a_clear_word_and_it_goes_on_later(
@@ -187,6 +189,7 @@ def test_a_block_stops_it_with_a_clear_word_and_it_goes_on_later(
         check_filled(client, attachment, DOCUMENTS)
 
 
+@pytest.mark.fault("blocks")
 def test_what_is_wrong_with_every_document_stops_it(client: OpenSearch, index_name: str) -> None:
     with attached(client, index_name, SIDECAR) as attachment:
         pipeline = {"index.final_pipeline": "that-was-deleted"}
@@ -199,6 +202,7 @@ def test_what_is_wrong_with_every_document_stops_it(client: OpenSearch, index_na
         check_filled(client, attachment, DOCUMENTS)
 
 
+@pytest.mark.fault("blocks")
 def test_a_sidecar_that_was_deleted_is_not_made_by_the_way(client: OpenSearch, index_name: str) -> None:
     with attached(client, index_name, SIDECAR) as attachment:
         running = filler(client, index_name)

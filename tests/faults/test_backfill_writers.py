@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -11,18 +10,18 @@ from typing import Any
 
 import pytest
 from attached_texts import attach, check_filled, filler, make_index, put
+from fault_table import FaultRow
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
+from scale import SEED
+from scale import USERS_DOCUMENTS as COUNT
 
 from opensearch_multivector.indexing.backfill import status_of
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Mode
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("writers")]
 
-# The long form: OSMV_TEST_DOCUMENTS=20000.
-COUNT = int(os.environ.get("OSMV_TEST_DOCUMENTS", "600"))
 PER_SECOND = 50
-SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 
 
 class Users:
@@ -37,6 +36,8 @@ class Users:
         self._random = random.Random(SEED)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work)
+        self._started = time.monotonic()
+        self.seconds = 0.0
 
     def __enter__(self) -> Users:
         self._thread.start()
@@ -45,6 +46,7 @@ class Users:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
+        self.seconds = time.monotonic() - self._started
 
     def _work(self) -> None:
         due = time.monotonic()
@@ -87,7 +89,7 @@ class Users:
 
 
 @pytest.mark.parametrize("mode", [IN_PLACE, SIDECAR])
-def test_users_write_during_a_backfill(mode: Mode, client: OpenSearch, index_name: str) -> None:
+def test_users_write_during_a_backfill(mode: Mode, client: OpenSearch, index_name: str, fault_row: FaultRow) -> None:
     make_index(client, index_name, shards=2)
     documents = {f"d{i}": {"text": f"one{i} two{i % 7}", "price": i} for i in range(COUNT)}
     put(client, index_name, documents)
@@ -105,6 +107,9 @@ def test_users_write_during_a_backfill(mode: Mode, client: OpenSearch, index_nam
         status = status_of(client, index_name, verify=True)
         assert (status.stale, status.missing, status.orphaned, status.failed) == (0, 0, 0, 0), f"seed {SEED}"
         assert summary.refused == 0
+        seconds, writes = users.seconds, sum(users.done.values())
+        fault_row.counts.update(documents=COUNT, writes=writes, conflicts=summary.conflicts)
+        fault_row.figure("writes/s", writes / seconds)
     finally:
         if mode == SIDECAR:
             client.indices.delete(index=attachment.target)

@@ -13,7 +13,7 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing import IndexSummary, Limits, index_documents
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.fault("proxy")]
 
 COUNT = 60
 LIMITS = Limits(batch=10, bulk_documents=10, patience=60)

@@ -13,13 +13,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fault_table import FaultRow
 from opensearchpy import OpenSearch, helpers
+from scale import KILLED_RUNS as KILLS
+from scale import SEED
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("kills")]
 
 LINES = 6_000  # checkpoints are written every 2,000, or every second
-KILLS = 20
-SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 SUMMED = ("read", "indexed", "rejected", "truncated", "vector_bytes")
 
 
@@ -102,7 +103,7 @@ def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
 
 
 def test_killed_runs_end_as_an_undisturbed_one(
-    node_url: str, client: OpenSearch, index_name: str, tmp_path: Path
+    node_url: str, client: OpenSearch, index_name: str, tmp_path: Path, fault_row: FaultRow
 ) -> None:
     moments = random.Random(SEED)
     write_documents(tmp_path / "docs.jsonl")
@@ -128,4 +129,5 @@ def test_killed_runs_end_as_an_undisturbed_one(
         assert stored(client, index) == expected_documents, f"seed {SEED}"
         assert dead(tmp_path, index) == expected_dead, f"seed {SEED}"
         assert {key: summary[key] for key in SUMMED} == {key: calm[key] for key in SUMMED}, f"seed {SEED}"
+    fault_row.counts.update(kills=kills, documents=rounds * LINES)
     assert resumed, f"no run was resumed in its midst, seed {SEED}"

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch, TransportError
+from scale import SEED
 
 from opensearch_multivector.encoding.codecs import decode_blob, encode_blob
 from opensearch_multivector.encoding.encoders.base import FloatArray
@@ -32,7 +33,6 @@ pytestmark = [
     pytest.mark.skipif(carried() is None, reason="the native plugin is not built (make plugin)"),
 ]
 
-SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 DIM = 64
 DOCS = 300
 PASSES = 24  # over all documents: seconds of work for one search, of which a single pass has tenths
@@ -153,6 +153,7 @@ def node_of_its_own() -> Iterator[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.fault("nodes")
 def test_acknowledged_vectors_outlive_a_killed_node(node_of_its_own: str) -> None:
     """Killed in the midst of bulk requests, refreshes and flushes, and started again over what it left."""
     status = start_node(node_of_its_own, heap="600m", quiet=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import random
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +13,8 @@ import pytest
 import urllib3
 from changing_index import CODECS, four_bits
 from opensearchpy import OpenSearch
+from scale import FUZZED_BLOBS as CASES
+from scale import SEED
 
 from opensearch_multivector.encoding.codecs import decode_blob, encode_blob, open_blob
 from opensearch_multivector.encoding.codecs.blob import seal
@@ -23,11 +24,10 @@ from opensearch_multivector.plugin.carried import carried
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.fault("hostile"),
     pytest.mark.skipif(carried() is None, reason="the native plugin is not built (make plugin)"),
 ]
 
-CASES = int(os.environ.get("OSMV_TEST_FUZZ", "300"))
-SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 DIM = 8
 ODD = ["NaN", "-Infinity", "1e39", "-1e400", "1e-400", "9" * 400, "-0", "01", ".5", "1.", "null", "true", '"0.5"', "[]"]
 ODD += ["{}", '{"a": 1}', '""', '"\\ud800"', '"\\u0000"', "[" * 1500, "[[" + "[0]," * 30 + "0]]", "[null]", "-", "e"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import threading
@@ -18,17 +17,18 @@ from typing import Any
 import pytest
 import urllib3
 from changing_index import MAPPINGS, Answer, Asked, Change, History, content
+from scale import SEED
+from scale import STORM_SEARCHES as SEARCHES
 
 from opensearch_multivector.plugin.carried import carried
 
 pytestmark = [
     pytest.mark.integration,
+    pytest.mark.fault("mixed"),
     pytest.mark.slow,
     pytest.mark.skipif(carried() is None, reason="the native plugin is not built (make plugin)"),
 ]
 
-SEARCHES = int(os.environ.get("OSMV_TEST_SEARCHES", "3000"))
-SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
 DOCS = 80
 SHARDS = 2
 WRITERS = 2

@@ -20,7 +20,7 @@ from opensearch_multivector.queries.async_searcher import AsyncSearcher
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.searcher import Searcher
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.fault("proxy")]
 
 SEARCHES = ("_search", "_msearch")
 QUERY = EncodedQuery(text="bee", vectors=np.eye(2, 4, dtype=np.float32), pooled=np.ones(4, np.float32) / 2)

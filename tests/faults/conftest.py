@@ -1,0 +1,64 @@
+"""The mark `fault` says to which row of the table of faults a test belongs; the table is told at the end."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent.parent / "integration"))
+
+from fault_table import PROPERTY, FaultRow, for_terminal, lines_of, wanted_rows, written_into
+from scale import LONG, SEED
+
+from opensearch_multivector import __version__
+from opensearch_multivector.plugin.node.distribution import DEFAULT_VERSION
+
+HERE = Path(__file__).parent
+WANTED = wanted_rows(os.environ.get("OSMV_FAULTS_ROW", ""))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "fault(row): belongs to that row of the table of faults")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not WANTED:
+        return
+    marks = {item: item.get_closest_marker("fault") for item in items if HERE in item.path.parents}
+    left_out = [item for item, mark in marks.items() if mark is None or mark.args[0] not in WANTED]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True)
+def fault_row(request: pytest.FixtureRequest) -> FaultRow:
+    """What the test adds to its row of the table."""
+    mark = request.node.get_closest_marker("fault")
+    noted = FaultRow(mark.args[0] if mark else "")
+    if mark:
+        request.node.user_properties.append((PROPERTY, noted))
+    return noted
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    reports = [each for kind in terminalreporter.stats.values() for each in kind if hasattr(each, "user_properties")]
+    lines = lines_of(reports)
+    if not lines:
+        return
+    form = "long" if LONG else "short"
+    terminalreporter.section(f"faults, {form} form, seed {SEED}")
+    for line in for_terminal(lines):
+        terminalreporter.write_line(line)
+    if path := os.environ.get("OSMV_FAULTS_TABLE"):
+        page = Path(path)
+        engine = "the cluster at OSMV_URL" if os.environ.get("OSMV_URL") else f"OpenSearch {DEFAULT_VERSION}"
+        heading = (
+            f"Last written by `make faults`, {form} form, seed {SEED}: opensearch-multivector {__version__}, {engine}, "
+            f"Python {platform.python_version()}, {os.cpu_count()} cores."
+        )
+        page.write_text(written_into(page.read_text(), lines, time.strftime("%Y-%m-%d"), heading))

@@ -1,0 +1,28 @@
+"""How much each fault is given: a short form for every run of the tests, a long one for `make faults`.
+
+OSMV_FAULTS=long: the long form. OSMV_FAULTS_ROW=mixed,nodes: those rows alone. OSMV_FAULTS_TABLE=docs/faults.md: where
+the table is written, too. OSMV_TEST_SEED=N: the random choices of an earlier run, which each failure names.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+LONG = os.environ.get("OSMV_FAULTS") == "long"
+SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+
+
+def scale(short: int, long: int) -> int:
+    """The one or the other, by the form that runs."""
+    return long if LONG else short
+
+
+KILLS = scale(2, 50)  # of workers, for each mode and number of them
+KILLED_RUNS = scale(3, 20)  # of `osmv index`
+USERS_DOCUMENTS = scale(500, 20_000)
+MIXED_SECONDS = scale(20, 1_800)
+HOSTILE_INPUTS = scale(600, 10_000)
+FUZZED_BLOBS = scale(300, 3_000)
+STORM_SEARCHES = scale(1_500, 30_000)
+NODE_KILLS = scale(1, 5)
