@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import isnan
+from numbers import Integral, Real
+from types import NoneType
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.plugin.sidecar import Sidecar
-from opensearch_multivector.queries.encoded_query import EncodedQuery
+from opensearch_multivector.queries.budget import Budget, check_budgets
+from opensearch_multivector.queries.encoded_query import EncodedQuery, check_text
 from opensearch_multivector.queries.filter_fields import check_filter
 from opensearch_multivector.queries.first_stages import Dsl, parse_first_stages
 from opensearch_multivector.queries.first_stages.base import MAX_WINDOW
@@ -22,6 +27,22 @@ DEFAULT_FUSION = "auto"
 DEFAULT_TIES = "engine"
 _FUSIONS = ("auto", "engine", "client")
 _TIES = ("engine", "docid")
+# What an option has to be, before it is asked what its value means.
+_KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("query", (str, EncodedQuery), "a string or an EncodedQuery"),
+    ("first_stage", (str,), "a string"),
+    ("rerank", (str, NoneType), "a string or None"),
+    ("size", (Integral,), "a whole number"),
+    ("offset", (Integral,), "a whole number"),
+    ("window_size", (Integral,), "a whole number"),
+    ("source", (bool, list), "True, False or a list of names"),
+    ("routing", (str, NoneType), "a string or None"),
+    ("min_score", (Real, NoneType), "a number or None"),
+    ("explain", (bool,), "True or False"),
+    ("fusion", (str,), "a string"),
+    ("ties", (str,), "a string"),
+    ("degrade", (bool,), "True or False"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +65,14 @@ class SearchRequest:
     explain: bool = False
     fusion: str = DEFAULT_FUSION
     ties: str = DEFAULT_TIES
+    time_budget: float | None = None
+    budgets: Mapping[str, float] | None = None
+    degrade: bool = False
+    hedge_after: float | None = None
 
     def __post_init__(self) -> None:
+        self._check_kinds()
+        check_budgets(self.time_budget, self.budgets, self.hedge_after)
         if self.fusion not in _FUSIONS:
             raise InputError(f"unknown fusion {self.fusion!r}: choose of {', '.join(_FUSIONS)}")
         if self.ties not in _TIES:
@@ -54,8 +81,10 @@ class SearchRequest:
         if len(stages) > 1 and self.fusion == "engine" and (reason := why_not_hybrid(stages)):
             raise InputError(f"first stage {self.first_stage!r} can't be fused with fusion 'engine': {reason}")
         kept = [step.keep for step in parse_rerank(self.rerank) if step.keep]
-        if isinstance(self.query, str) and not self.query.strip():
-            raise InputError("the query is empty")
+        if isinstance(self.query, str):
+            check_text(self.query)
+            if not self.query.strip():
+                raise InputError("the query is empty")
         if self.size < 0 or self.offset < 0:
             raise InputError(f"size and offset can't be negative (they are {self.size} and {self.offset})")
         if not 1 <= self.window_size <= MAX_WINDOW:
@@ -74,6 +103,16 @@ class SearchRequest:
             check_clause("filter", self.filter)
         if isinstance(self.query, EncodedQuery) and self.query.dsl is not None:
             check_clause("the query's dsl", self.query.dsl)
+
+    def _check_kinds(self) -> None:
+        for option, kinds, what in _KINDS:
+            value = getattr(self, option)
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                raise InputError(f"{option} must be {what}, not {value!r}")
+        if isinstance(self.source, list) and not all(isinstance(name, str) for name in self.source):
+            raise InputError(f"source must be True, False or a list of names, not {self.source!r}")
+        if self.min_score is not None and isnan(self.min_score):
+            raise InputError("min_score is no number (NaN)")
 
     def within(self, tenant: Dsl | None) -> SearchRequest:
         """The same request, held to a tenant's clause beside its own filter.
@@ -112,6 +151,10 @@ class SearchRequest:
         if request.explain:
             spec.need_vectors("explain")
         return request
+
+    def budget(self) -> Budget:
+        """The time that the search has from now on."""
+        return Budget(self.time_budget, self.budgets)
 
     @property
     def asks_engine(self) -> bool:
