@@ -9,6 +9,7 @@ below.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -56,14 +57,19 @@ def ready_terms(weights: Any) -> Terms:
     Weights of 0 are left out. Raises InputError on anything but a mapping of terms to numbers from 0 to what a float32
     holds.
     """
+    check_weights(weights)
+    falling = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
+    return {feature_name(term): float(weight) for term, weight in falling if weight >= _LEAST_WEIGHT}
+
+
+def check_weights(weights: Any) -> None:
+    """Raise InputError on anything but a mapping of terms to numbers from 0 to what a float32 holds."""
     if not isinstance(weights, Mapping) or not all(isinstance(term, str) for term in weights):
         raise InputError('weights of terms must come as a mapping, such as {"bee": 1.5}')
     for term, weight in weights.items():
-        number = isinstance(weight, int | float) and not isinstance(weight, bool)
+        number = isinstance(weight, Real) and not isinstance(weight, bool)
         if not number or not 0 <= weight <= _GREATEST_WEIGHT:
             raise InputError(f"the weight of term {term!r} must be a number from 0 to 3.4e38, not {weight!r}")
-    falling = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
-    return {feature_name(term): float(weight) for term, weight in falling if weight >= _LEAST_WEIGHT}
 
 
 def whole_terms(terms: Terms, scale: float) -> Terms:

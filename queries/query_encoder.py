@@ -100,7 +100,7 @@ class QueryEncoder:
                 ready[i] = replace(ready[i], terms=terms)
         for query in ready:
             self._check_complete(query, needs)
-        return [self._reduced(query) for query in ready]
+        return [self._reduced(query) if "vectors" in needs else query for query in ready]
 
     def _reduced(self, query: EncodedQuery) -> EncodedQuery:
         if query.vectors is None:
@@ -129,6 +129,8 @@ class QueryEncoder:
         for name, array, dim in (("vectors", query.vectors, spec.encoder_dim), ("pooled", query.pooled, pooled_dim)):
             if array is not None and name in needs and array.shape[-1] != dim:
                 raise MismatchError(f"the query's {name} have {array.shape[-1]} dimensions, the index has {dim}")
+        if "vectors" in needs and query.vectors is not None and not len(query.vectors):
+            raise InputError("the query's vectors are none at all: give at least one")
 
 
 def _incomplete(

@@ -73,12 +73,11 @@ class BlobError(OsmvError):
         super().__init__(f"{where}{reason}")
 
 
-
 def visible(text: str) -> str:
     """A text from anywhere as it may be shown on a terminal: as long as before, without what a terminal would act on.
 
-    Control characters become their pictures (U+241B for ESC), ends of lines and tabs blanks; what else moves the cursor,
-    turns the direction of writing or is no character becomes U+FFFD.
+    Control characters become their pictures (U+241B for ESC), ends of lines and tabs blanks; what else moves the
+    cursor, turns the direction of writing or is no character becomes U+FFFD.
     """
     return text.translate(_VISIBLE)
 
