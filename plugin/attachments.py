@@ -1,8 +1,9 @@
 """What is attached to which index: the record in the cluster that backfills, followers and searchers go by.
 
-A field is attached *in place*, into the documents of the index itself, or as a *sidecar*, an index beside it whose
-documents have the same ids and hold what is made of the texts. All attachments of an index are one state document, so
-that one request finds them.
+A field is attached *in place*, into the documents of the index itself; as a *sidecar*, an index beside it whose
+documents have the same ids and hold what is made of the texts; or to a *new* index, a copy of the old one that takes
+over its aliases, after which the field is attached to it in place. All attachments of an index are one state document,
+so that one request finds them.
 """
 
 from __future__ import annotations
@@ -24,9 +25,14 @@ from opensearch_multivector.plugin.state import STATE_INDEX, Stored, delete_stat
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
 
-Mode = Literal["in-place", "sidecar"]
+Mode = Literal["in-place", "sidecar", "new"]
 IN_PLACE: Mode = "in-place"
 SIDECAR: Mode = "sidecar"
+NEW: Mode = "new"
+
+# Of a copy that is made (mode new), after "" (anybody may copy) and "swapping:TOKEN" (one process alone does). From
+# then on documents are copied by guarded writes alone, and the aliases may have moved.
+TAIL = "tail"
 
 # Of the project's own, so that no pattern of the user's (`articles*`) takes a sidecar in.
 _SIDECAR_PREFIX = "osmv-sidecar-"
@@ -39,10 +45,12 @@ class Attachment:
     """A multi-vector field attached to somebody's index.
 
     ``index``: the concrete index that is searched, never an alias; ``index_uuid`` tells it from a later one of the same
-    name. ``target``: the index that holds `F.*`: the same in place, else the sidecar; its mapping describes the field.
+    name. ``target``: the index that holds `F.*`: the same in place, else the sidecar or the new index; its mapping
+    describes the field.
     ``filter_fields``: fields of the documents that a sidecar holds, too, so that it can be filtered by them.
     ``fingerprint``: of all that decides what is stored for a text (`fingerprint_of`). ``paused``: nothing is filled;
-    ``detaching``: it is being taken away, and nothing may be filled any more.
+    ``detaching``: it is being taken away, and nothing may be filled any more. ``phase``: where a copy stands (`TAIL`);
+    ``source``: of the new index until its copying is over, the old one, whose record goes by then.
     """
 
     index: str
@@ -56,6 +64,13 @@ class Attachment:
     filter_fields: tuple[str, ...] = ()
     paused: bool = False
     detaching: bool = False
+    phase: str = ""
+    source: str = ""
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether `F.*` is in another index, where a document's version tells which write of the original it is of."""
+        return self.target != self.index
 
     def content_hash(self, text: str) -> str:
         """What `F.hash` holds of a document whose vectors are of this text: 24 hex digits."""
@@ -72,6 +87,14 @@ class Attachment:
         """Inverse of `to_state`."""
         lists = {name: tuple(state[name]) for name in ("text_fields", "filter_fields")}
         return cls(**{**state, **lists})
+
+
+def taken_over(attachment: Attachment) -> str:
+    """The sentence for who would fill an index that is being swapped in by another process."""
+    return (
+        f"field {attachment.field!r}: index {attachment.source or attachment.index!r} is just being replaced by "
+        f"its copy {attachment.target!r}: let `osmv attach --mode new` come to its end (given again, it goes on)"
+    )
 
 
 def fingerprint_of(spec: FieldSpec) -> str:

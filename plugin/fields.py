@@ -21,6 +21,7 @@ READY_VECTORS = "ready"
 VECTORS = "vectors"
 TEXT = "text"
 HASH = "hash"
+VERSION = "version"  # of a document that was copied into a new index, until somebody writes it: its own `_version`
 
 Sub = TypeVar("Sub")
 

@@ -14,7 +14,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.patience import Patience
-from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Attachment
+from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, SIDECAR, Attachment
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import HASH, FieldSpec, values_at
 
@@ -63,7 +63,7 @@ class Scanner:
         self._spec = spec
         self._patience = patience
         filters = attachment.filter_fields if attachment.mode == SIDECAR else ()
-        self._wanted = [*attachment.text_fields, *filters]
+        self._wanted = True if attachment.mode == NEW else [*attachment.text_fields, *filters]
         self._hash = [spec.sub(HASH)] if attachment.mode == IN_PLACE else []
 
     def pages(self, shard: int, after: int, to: int, page: int = PAGE) -> Iterator[tuple[int, Sequence[Found]]]:
@@ -89,13 +89,13 @@ class Scanner:
 
     def is_fresh(self, found: Found, text: Text) -> bool:
         """Whether what is stored for the document is of its text as it is now."""
-        if self._attachment.mode == SIDECAR:
+        if self._attachment.is_beside:
             # A version above ours is a later write's, whose page is another.
             return found.stored_as is not None and found.stored_as >= found.version
         return found.hash == (text.hash if text.has_fields else None)
 
     def _with_versions(self, found: Sequence[Found]) -> Sequence[Found]:
-        if self._attachment.mode != SIDECAR or not found:
+        if not self._attachment.is_beside or not found:
             return found
         versions = self._patience(lambda: versions_of(self._client, self._attachment.target, found))
         return [
@@ -104,8 +104,10 @@ class Scanner:
         ]
 
 
-def page_body(after: int, to: int, size: int, wanted: Sequence[str], doc_values: Sequence[str] = ()) -> dict[str, Any]:
-    """The request for a page of (``after``, ``to``]."""
+def page_body(
+    after: int, to: int, size: int, wanted: Sequence[str] | bool, doc_values: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The request for a page of (``after``, ``to``]; ``wanted``: fields of `_source`, or whether all of it."""
     return {
         "query": {"range": {"_seq_no": {"gt": after, "lte": to}}},
         "sort": ["_seq_no"],
@@ -113,7 +115,7 @@ def page_body(after: int, to: int, size: int, wanted: Sequence[str], doc_values:
         "track_total_hits": False,
         "seq_no_primary_term": True,
         "version": True,
-        "_source": list(wanted) or False,
+        "_source": wanted if isinstance(wanted, bool) else list(wanted) or False,
         "docvalue_fields": list(doc_values),
     }
 

@@ -17,7 +17,7 @@ from opensearch_multivector.indexing.backfill.scan import Scanner
 from opensearch_multivector.indexing.backfill.unit_store import UnitStore
 from opensearch_multivector.indexing.backfill.units import Letter, ShardWork
 from opensearch_multivector.indexing.patience import Patience
-from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, get_attachment
+from opensearch_multivector.plugin.attachments import NEW, Attachment, get_attachment
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, HASH
 
@@ -102,8 +102,10 @@ def _begun(work: ShardWork | None, horizon: Horizon) -> ShardWork:
 
 def _counted(client: OpenSearch, attachment: Attachment) -> tuple[int, int, None, int]:
     stored = {"exists": {"field": f"{attachment.field}.{HASH}"}}
+    if attachment.mode == NEW:
+        stored = {"match_all": {}}  # a document without a text is copied, too
     covered = _count(client, attachment.target, stored)
-    if attachment.mode == SIDECAR:
+    if attachment.is_beside:
         documents = _count(client, attachment.index, {"match_all": {}})
         return covered, max(0, documents - covered), None, max(0, covered - documents)
     texts = {"bool": {"should": [{"exists": {"field": name}} for name in attachment.text_fields]}}
@@ -119,14 +121,14 @@ def _verified(client: OpenSearch, attachment: Attachment, horizons: tuple[Horizo
         for _, page in scanner.pages(horizon.shard, -1, horizon.seq_no):
             for found in page:
                 text = scanner.text_of(found)
-                stored = found.hash if attachment.mode != SIDECAR else found.stored_as
+                stored = found.hash if not attachment.is_beside else found.stored_as
                 if not scanner.is_fresh(found, text):
                     missing += stored is None
                     stale += stored is not None
                 else:
                     fresh += stored is not None
     orphaned = 0
-    if attachment.mode == SIDECAR:
+    if attachment.is_beside:
         orphaned = sum(len(orphans) for orphans in orphans_of(client, attachment, patience))
     return fresh + stale, missing, stale, orphaned
 
