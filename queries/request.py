@@ -7,6 +7,10 @@ from dataclasses import dataclass, replace
 from math import isnan
 from numbers import Integral, Real
 from types import NoneType
+from typing import Any
+
+from opensearchpy.exceptions import SerializationError
+from opensearchpy.serializer import JSONSerializer
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin.fields import FieldSpec
@@ -27,6 +31,8 @@ DEFAULT_FUSION = "auto"
 DEFAULT_TIES = "engine"
 _FUSIONS = ("auto", "engine", "client")
 _TIES = ("engine", "docid")
+# `indices.query.max_nested_depth` is 20 queries unless raised; each is two levels of JSON, and the last has some more.
+_DEEPEST = 200
 # What an option has to be, before it is asked what its value means.
 _KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
     ("query", (str, EncodedQuery), "a string or an EncodedQuery"),
@@ -175,6 +181,22 @@ class SearchRequest:
 
 
 def check_clause(option: str, clause: Dsl) -> None:
-    """Raise InputError where this can't be one query clause."""
+    """Raise InputError where this can't be one query clause that can be sent."""
     if not isinstance(clause, dict) or len(clause) != 1:
         raise InputError(f'{option} must be one OpenSearch query clause, such as {{"term": {{"lang": "en"}}}}')
+    _check_depth(option, clause)
+    try:
+        JSONSerializer().dumps(clause)
+    except SerializationError as error:
+        raise InputError(f"{option} can't be written as JSON: {error.args[1]}") from None
+
+
+def _check_depth(option: str, clause: Dsl) -> None:
+    """Raise InputError on a clause deeper than any cluster takes; one that holds itself is."""
+    waiting: list[tuple[Any, int]] = [(clause, 1)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise InputError(f"{option} is nested more than {_DEEPEST} levels deep, which OpenSearch takes nowhere")
+        inner = value.values() if isinstance(value, dict) else value
+        waiting += [(each, depth + 1) for each in inner if isinstance(each, dict | list | tuple)]

@@ -67,16 +67,19 @@ def _clauses(clause: Any) -> int:
     """About how many clauses Lucene counts in a query; of what is not known, one."""
     if isinstance(clause, list):
         return sum(map(_clauses, clause))
+    if not isinstance(clause, dict) or len(clause) != 1:
+        return 1
     ((kind, body),) = clause.items()
+    if not isinstance(body, dict):
+        return 1
     if kind in ("hybrid", "dis_max"):
-        return _clauses(body["queries"])
+        return _clauses(body.get("queries", []))
     if kind == "bool":
         parts = (body.get(occurrence, []) for occurrence in ("must", "should", "filter", "must_not"))
         return sum(_clauses(part) for part in parts)
+    asked = next(iter(body.values()), None)
     if kind == "match":
-        ((_, asked),) = body.items()
-        return len(re.findall(r"\w+", str(asked["query"] if isinstance(asked, dict) else asked)))
-    if kind == "neural_sparse":
-        ((_, asked),) = body.items()
+        return len(re.findall(r"\w+", str(asked.get("query") if isinstance(asked, dict) else asked)))
+    if kind == "neural_sparse" and isinstance(asked, dict):
         return len(asked.get("query_tokens", ())) or 1
     return 1
