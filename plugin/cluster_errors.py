@@ -9,7 +9,7 @@ from typing import Any
 
 from opensearchpy import exceptions
 
-from opensearch_multivector.errors import ClusterError
+from opensearch_multivector.errors import ClusterError, OsmvError
 
 
 @contextmanager
@@ -34,6 +34,8 @@ def describe(error: Exception) -> str:
 
 def _describe_connection(error: exceptions.ConnectionError) -> str:
     cause, text = error.info, f"{error.error} {error.info!r}"
+    if isinstance(cause, OsmvError):  # of our own part in a request, such as signing it
+        return str(cause)
     where = _address(cause)
     if isinstance(error, exceptions.ConnectionTimeout):
         return f"the cluster{where} did not answer in time: it may be overloaded; retry, or give a longer time-out."
@@ -73,6 +75,24 @@ def _last_words(error: exceptions.ConnectionError) -> str:
     return str(error.error).rstrip(". ") or type(error.info).__name__
 
 
+# What AWS answers before OpenSearch sees a request, and what to do.
+_AWS = (
+    (
+        r"security token included in the request is expired",
+        "the AWS session has ended: get new credentials, as for any AWS tool",
+    ),
+    (
+        r"Signature expired|Signature not yet current",
+        "AWS finds the signature too old or too new: set this machine's clock",
+    ),
+    (
+        r"signature we calculated does not match|should be scoped to|security token included in the request is invalid",
+        "AWS refuses the signature: check the credentials, --aws-region and --aws-service",
+    ),
+    (r"User: anonymous is not authorized", "AWS wants signed requests: give --aws-region (OSMV_AWS_REGION)"),
+    (r"is not authorized to perform", "the AWS identity lacks a permission: ask for a policy that has it"),
+)
+
 # What a 400 says where a part of OpenSearch is missing, and what to do.
 _MISSING_PARTS = (
     (r"No handler for type \[knn_vector\]|unknown setting \[index\.knn|unknown query \[knn\]", "the k-NN plugin"),
@@ -88,6 +108,8 @@ _MISSING_PARTS = (
 
 def _describe_refusal(error: exceptions.TransportError) -> str:
     status, kind, reason = error.status_code, _kind(error), _reason(error)
+    if aws := _describe_aws(error.info):
+        return aws
     if status == 401:
         return (
             "the cluster wants a valid user and password, or a token: set OSMV_USER and OSMV_PASSWORD (or give --user "
@@ -126,6 +148,14 @@ def _describe_refusal(error: exceptions.TransportError) -> str:
         return f"the cluster is too busy or short of memory: retry later, or send less at once ({reason or kind})."
     named = f"{kind}: " if kind else ""
     return f"the cluster refused the request with status {status}: {named}{reason or error.error}."
+
+
+def _describe_aws(info: Any) -> str | None:
+    message = str((info.get("message") or info.get("Message") or "") if isinstance(info, dict) else "")
+    told = next((told for pattern, told in _AWS if re.search(pattern, message)), None)
+    # Its first sentence alone: what follows may repeat the request, the session's token with it.
+    first = re.split(r"[.]\s|\n|[.]?$", message.strip(), maxsplit=1)[0]
+    return told and f"{told} ({first})."
 
 
 def _kind(error: exceptions.TransportError) -> str:

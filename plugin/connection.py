@@ -14,6 +14,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError, InputError, MissingDependencyError
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
+from opensearch_multivector.plugin.sigv4 import Signer, signer, signing_connection
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch
@@ -50,10 +51,8 @@ def connect(
     """
     login = _Login(user, password, password_file, token, token_file)
     options = _client_options(url, login, ca_certs, verify_certs, timeout)
-    if credentials := _aws(aws_region, aws_service):
-        from opensearchpy import Urllib3AWSV4SignerAuth
-
-        options |= {"http_auth": Urllib3AWSV4SignerAuth(*credentials)}
+    if sign := signer(aws_region, aws_service):
+        options |= {"http_auth": _alone(sign, options)}
     return OpenSearch(**options)
 
 
@@ -73,16 +72,15 @@ def connect_async(
 ) -> AsyncOpenSearch:
     """`connect` for asyncio; needs the extra ``async``. Close it with ``await client.close()``."""
     try:
-        from opensearchpy import AsyncHttpConnection, AsyncOpenSearch, AWSV4SignerAsyncAuth
+        from opensearchpy import AsyncOpenSearch
     except ImportError as error:
         raise MissingDependencyError(
             'the async client needs aiohttp: pip install "opensearch-multivector[async]".'
         ) from error
     login = _Login(user, password, password_file, token, token_file)
     options = _client_options(url, login, ca_certs, verify_certs, timeout)
-    if credentials := _aws(aws_region, aws_service):
-        # Of opensearch-py's two aiohttp connections only this one can sign requests.
-        options |= {"http_auth": AWSV4SignerAsyncAuth(*credentials), "connection_class": AsyncHttpConnection}
+    if sign := signer(aws_region, aws_service):
+        options |= {"connection_class": signing_connection(_alone(sign, options))}
     return AsyncOpenSearch(**options)
 
 
@@ -175,6 +173,13 @@ def _client_options(
     return options
 
 
+def _alone(sign: Signer, options: dict[str, Any]) -> Signer:
+    """The signer, where nothing else says who the requests come from: both would be sent in the same header."""
+    if "headers" in options:
+        raise InputError("give a user or a token, or an AWS region, not both: a request comes from one of them.")
+    return sign
+
+
 def _local_node_url() -> str:
     from opensearch_multivector.plugin.node import running_url
 
@@ -214,22 +219,3 @@ def _flag(given: bool | None, variable: str) -> bool:
     if text in ("false", "0", "no", "off"):
         return False
     raise InputError(f"{variable} is {text!r}: set it to true or false.")
-
-
-def _aws(region: str | None, service: str | None) -> tuple[Any, str, str] | None:
-    region = region or os.environ.get("OSMV_AWS_REGION")
-    if not region:
-        return None
-    try:
-        import boto3
-    except ImportError as error:
-        raise MissingDependencyError(
-            'signing requests for AWS needs boto3: pip install "opensearch-multivector[aws]".'
-        ) from error
-    credentials = boto3.Session().get_credentials()
-    if credentials is None:
-        raise ClusterError(
-            "OSMV_AWS_REGION (or --aws-region) asks for signed requests, but no AWS credentials were found: "
-            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile, as for any AWS tool."
-        )
-    return credentials, region, service or os.environ.get("OSMV_AWS_SERVICE") or "es"
