@@ -11,9 +11,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
 from opensearchpy.exceptions import OpenSearchException, SSLError, TransportError
+from tenacity import Retrying
 
 from opensearch_multivector.errors import ClusterError
-from opensearch_multivector.indexing.patience import BUSY, retrying
+from opensearch_multivector.indexing.patience import BLOCKED, BUSY, Waiting, retrying
 from opensearch_multivector.indexing.versions import VERSION_TYPE, explain_conflict, version_of
 from opensearch_multivector.plugin.cluster_errors import describe
 
@@ -78,8 +79,10 @@ def bulk_body(items: Sequence[Item]) -> bytes:
     return b"".join(item.lines() for item in items)
 
 
-def read_response(items: Sequence[AnItem], response: dict[str, Any]) -> tuple[list[Result[AnItem]], list[AnItem], str]:
-    """Results, the items to send again, and why the last of those was put off.
+def read_response(
+    items: Sequence[AnItem], response: dict[str, Any], blocks_pass: bool = False
+) -> tuple[list[Result[AnItem]], list[AnItem], str]:
+    """Results, the items to send again, and why the last of those was put off. ``blocks_pass``: see `BulkSender`.
 
     Raises ClusterError on what no repetition would mend and what is no document's fault.
     """
@@ -93,7 +96,7 @@ def read_response(items: Sequence[AnItem], response: dict[str, Any]) -> tuple[li
             results.append(Result(item, answer=outcome))
             continue
         reason = _reason(error)
-        if status in BUSY:
+        if status in BUSY or (blocks_pass and error.get("type") == BLOCKED):
             again.append(item)
             busy = reason
         elif status == _CONFLICT:
@@ -109,15 +112,27 @@ class BulkSender:
     """Sends batches; safe to use from several threads.
 
     ``patience``: seconds for which a batch is tried again while the cluster is busy or out of reach, with exponential
-    back-off. ``stop``: once set, no further waiting. Items may be sent twice where an answer gets lost: their versions
-    make that harmless.
+    back-off. ``stop``: once set, no further waiting. ``blocks_pass``: a block against writing is waited for as well.
+    ``waiting``: is told why, before each wait. Items may be sent twice where an answer gets lost: their versions make
+    that harmless.
     """
 
-    def __init__(self, client: OpenSearch, index: str, *, patience: float = 300, stop: threading.Event) -> None:
+    def __init__(
+        self,
+        client: OpenSearch,
+        index: str,
+        *,
+        patience: float = 300,
+        stop: threading.Event,
+        blocks_pass: bool = False,
+        waiting: Waiting | None = None,
+    ) -> None:
         self._client = client
         self._index = index
         self._patience = patience
         self._stop = stop
+        self._blocks_pass = blocks_pass
+        self._waiting = waiting
 
     def send(self, items: Sequence[AnItem]) -> list[Result[AnItem]]:
         """Send until each item is indexed or refused for good. Raises ClusterError when patience runs out."""
@@ -126,7 +141,7 @@ class BulkSender:
             return results
         waiting = list(items)
         try:
-            for attempt in retrying(self._patience, self._stop, lambda error: isinstance(error, _BusyError)):
+            for attempt in self._tries():
                 with attempt:
                     done, waiting, busy = self._try(waiting)
                     results += done
@@ -138,6 +153,9 @@ class BulkSender:
             ) from None
         return results
 
+    def _tries(self) -> Retrying:
+        return retrying(self._patience, self._stop, lambda error: isinstance(error, _BusyError), self._waiting)
+
     def _try(self, items: list[AnItem]) -> tuple[list[Result[AnItem]], list[AnItem], str]:
         body = bulk_body(items)
         try:
@@ -147,7 +165,7 @@ class BulkSender:
         except OpenSearchConnectionError as error:
             return [], items, describe(error)
         except TransportError as error:
-            if error.status_code in BUSY:
+            if error.status_code in BUSY or (self._blocks_pass and error.error == BLOCKED):
                 return [], items, describe(error)
             if error.status_code not in _TOO_LARGE_OR_BAD:
                 raise ClusterError(describe(error)) from error
@@ -159,7 +177,7 @@ class BulkSender:
             return first[0] + second[0], first[1] + second[1], first[2] or second[2]
         except OpenSearchException as error:
             raise ClusterError(describe(error)) from error
-        return read_response(items, response)
+        return read_response(items, response, self._blocks_pass)
 
 
 def _reason(error: dict[str, Any]) -> str:

@@ -8,31 +8,57 @@ from typing import TypeVar
 
 from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
 from opensearchpy.exceptions import SSLError, TransportError
-from tenacity import Retrying, retry_if_exception, stop_after_delay, stop_when_event_set, wait_random_exponential
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception,
+    stop_after_delay,
+    stop_when_event_set,
+    wait_random_exponential,
+)
 from tenacity.nap import sleep_using_event
 
 from opensearch_multivector.errors import ClusterError
+from opensearch_multivector.plugin.cluster_errors import describe
 
 BUSY = frozenset({429, 502, 503, 504})  # HTTP statuses of what may pass
+BLOCKED = "cluster_block_exception"  # the error of what is refused as long as an index or the cluster is blocked
 
 Answer = TypeVar("Answer")
+Waiting = Callable[[str], None]
 
 
 class Patience:
     """Calls again what the cluster could not do now, for ``seconds`` and with exponential back-off."""
 
-    def __init__(self, seconds: float, stop: threading.Event) -> None:
+    def __init__(self, seconds: float, stop: threading.Event, waiting: Waiting | None = None) -> None:
         self.seconds = seconds
         self._stop = stop
+        self._waiting = waiting
 
     def __call__(self, call: Callable[[], Answer]) -> Answer:
         """What ``call`` returns in the end. Raises what it raised last where patience runs out."""
-        return retrying(self.seconds, self._stop, _may_pass)(call)
+        return retrying(self.seconds, self._stop, _may_pass, self._waiting)(call)
 
 
-def retrying(seconds: float, stop: threading.Event, may_pass: Callable[[BaseException], bool]) -> Retrying:
-    """Tries again for ``seconds``, or until ``stop`` is set, what ended by an error that may pass."""
+def retrying(
+    seconds: float,
+    stop: threading.Event,
+    may_pass: Callable[[BaseException], bool],
+    waiting: Waiting | None = None,
+) -> Retrying:
+    """Tries again for ``seconds``, or until ``stop`` is set, what ended by an error that may pass.
+
+    ``waiting`` is told the error's words before each wait; what it raises ends it.
+    """
+
+    def told(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if waiting is not None and error is not None:
+            waiting(describe(error) if isinstance(error, TransportError) else str(error))
+
     return Retrying(
+        before_sleep=told,
         stop=stop_after_delay(seconds) | stop_when_event_set(stop),
         wait=wait_random_exponential(multiplier=0.2, max=15),
         sleep=sleep_using_event(stop),
@@ -45,4 +71,4 @@ def _may_pass(error: BaseException) -> bool:
     cause = error.__cause__ if isinstance(error, ClusterError) else error
     if isinstance(cause, OpenSearchConnectionError):
         return not isinstance(cause, SSLError)
-    return isinstance(cause, TransportError) and cause.status_code in BUSY
+    return isinstance(cause, TransportError) and (cause.status_code in BUSY or cause.error == BLOCKED)

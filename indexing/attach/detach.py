@@ -20,8 +20,8 @@ from opensearchpy.exceptions import NotFoundError
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.backfill.horizons import number_of_shards
 from opensearch_multivector.indexing.backfill.scan import PAGE, last_seq_no, page_body, search_shard
+from opensearch_multivector.indexing.backfill.throttle import Throttle
 from opensearch_multivector.indexing.backfill.unit_store import UnitStore
-from opensearch_multivector.indexing.backfill.worker import Throttle
 from opensearch_multivector.indexing.bulk import BulkSender
 from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.plugin.attachments import (

@@ -7,17 +7,22 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.errors import MismatchError
 from opensearch_multivector.indexing.attach.reconcile import reconcile
 from opensearch_multivector.indexing.backfill.horizons import Horizon
 from opensearch_multivector.indexing.backfill.load import load_maker, load_spec
+from opensearch_multivector.indexing.backfill.probes import Prober, usual_probes
+from opensearch_multivector.indexing.backfill.rate import RateControl
+from opensearch_multivector.indexing.backfill.throttle import Throttle
 from opensearch_multivector.indexing.backfill.worker import Pace, PausedError, Worker
-from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, get_attachment
+from opensearch_multivector.plugin.attachments import TAIL, Attachment, get_attachment, taken_over
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD
 
 # Deletions that the counters do not tell of are found by then.
@@ -30,7 +35,8 @@ class BackfillSummary:
 
     ``fresh``: their vectors were of their text; ``written``; ``conflicts``: written by others in between, and left to
     the next round; ``gone``: deleted in between; ``refused``: dead letters, see `osmv status`. ``orphans``: deleted
-    from the sidecar. ``interrupted``: it was stopped or paused before the end.
+    from the sidecar. ``interrupted``: it was stopped or paused before the end. ``searches``: where the rate followed
+    the users' searches, how these were (`Prober.report`).
     """
 
     index: str
@@ -43,6 +49,7 @@ class BackfillSummary:
     refused: int
     orphans: int
     interrupted: bool
+    searches: Mapping[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As `osmv backfill --json` prints it."""
@@ -55,8 +62,8 @@ Progress = Callable[[Mapping[str, int], int], None]
 class Filler:
     """An attachment with all that is needed to fill it; one process's share of the work.
 
-    ``progress`` is told what became of each page, and about how many documents there are. ``stop``, once set, ends
-    whatever runs, in order.
+    ``progress`` is told what became of each page, and about how many documents there are; ``message`` what it waits
+    for. ``stop``, once set, ends whatever runs, in order.
     """
 
     def __init__(
@@ -70,9 +77,12 @@ class Filler:
         workers: int = 1,
         pace: Pace | None = None,
         progress: Progress = lambda _counts, _documents: None,
+        message: Callable[[str], None] = lambda _: None,
         stop: threading.Event | None = None,
     ) -> None:
         self.attachment: Attachment = get_attachment(client, index, field)
+        if self.attachment.phase == TAIL:
+            raise MismatchError(taken_over(self.attachment))
         self._client = client
         self._pace = pace or Pace()
         self._threads = workers
@@ -84,6 +94,8 @@ class Filler:
         self._deletions: tuple[int, ...] | None = None
         self._reconciled_at = 0.0
         spec = load_spec(client, self.attachment)
+        self._throttle = Throttle(self._pace.rate, self._stop)
+        self._prober = self._probing(message)
         self._worker = Worker(
             client,
             self.attachment,
@@ -91,19 +103,24 @@ class Filler:
             load_maker(spec, encoder, term_encoder),
             pace=self._pace,
             stop=self._stop,
+            throttle=self._throttle,
+            told=self._prober.report if self._prober else dict,
             progress=self._count,
+            message=message,
         )
 
     def backfill(self) -> BackfillSummary:
         """Fill all that is there now, and then what was written meanwhile. Raises ClusterError and MismatchError."""
-        finished = self.round() and self.round()
+        with self._prober or nullcontext():
+            finished = self.round() and self.round()
         return self.summary(finished)
 
     def follow(self, interval: float, after_round: Callable[[BackfillSummary], None]) -> BackfillSummary:
         """Round after round, ``interval`` seconds apart, until it is stopped; a pause is waited out."""
-        while not self._stop.is_set():
-            after_round(self.summary(self.round()))
-            self._stop.wait(interval)
+        with self._prober or nullcontext():
+            while not self._stop.is_set():
+                after_round(self.summary(self.round()))
+                self._stop.wait(interval)
         return self.summary(finished=False)
 
     def round(self) -> bool:
@@ -111,7 +128,8 @@ class Filler:
         try:
             horizons = self._worker.look()
             self._documents = sum(horizon.documents for horizon in horizons)
-            self._run(horizons)
+            with self._prober or nullcontext():
+                self._run(horizons)
         except PausedError:
             return False
         self._reconcile(horizons)
@@ -122,11 +140,26 @@ class Filler:
         """Have refused documents tried again by the next round; how many there are. Raises ClusterError."""
         return self._worker.retry_failed()
 
+    def searches(self) -> dict[str, Any] | None:
+        """How the users' searches are; None: nobody looks."""
+        return self._prober.report() if self._prober else None
+
+    def _probing(self, message: Callable[[str], None]) -> Prober | None:
+        if self._pace.target_p99 is None:
+            return None
+        probes = self._pace.probes or usual_probes(self._client, self.attachment)
+        control = RateControl(self._pace.target_p99, ceiling=self._pace.rate)
+        prober = Prober(self._client, self.attachment.index, probes, control, self._throttle, message)
+        prober.check()
+        return prober
+
     def summary(self, finished: bool) -> BackfillSummary:
         """What was done so far."""
         names = ("seen", "fresh", "written", "conflicts", "gone", "refused", "orphans")
         counts = {name: self._counts[name] for name in names}
-        return BackfillSummary(self.attachment.index, self.attachment.field, **counts, interrupted=not finished)
+        return BackfillSummary(
+            self.attachment.index, self.attachment.field, **counts, interrupted=not finished, searches=self.searches()
+        )
 
     def _run(self, horizons: Sequence[Horizon]) -> None:
         with ThreadPoolExecutor(self._threads, thread_name_prefix="osmv-backfill") as pool:
@@ -141,7 +174,7 @@ class Filler:
                 raise
 
     def _reconcile(self, horizons: Sequence[Horizon]) -> None:
-        if self.attachment.mode != SIDECAR:
+        if not self.attachment.is_beside:
             return
         # Counters of the primaries: a deletion raises them, a restarted node begins anew. Only that they differ counts.
         deletions = tuple(horizon.deletions for horizon in horizons)

@@ -1,14 +1,14 @@
-"""Where what was made of documents goes: into the documents themselves, or beside them.
+"""Where what was made of documents goes: into the documents themselves, beside them, or into copies of them.
 
-Either way a write by somebody else wins over one of ours that was made of an earlier text: in place an update is
-refused where the document is no longer the one that was read, and a sidecar takes nothing older than what it has.
+Always a write by somebody else wins over one of ours that was made of an earlier text: in place an update is
+refused where the document is no longer the one that was read, and another index takes nothing older than what it has.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -17,9 +17,10 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.indexing.backfill.scan import Found, Text
 from opensearch_multivector.indexing.bulk import BulkSender, Result
+from opensearch_multivector.indexing.patience import Waiting
 from opensearch_multivector.indexing.versions import VERSION_TYPE
-from opensearch_multivector.plugin.attachments import IN_PLACE, Attachment
-from opensearch_multivector.plugin.fields import HASH, FieldSpec
+from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, Attachment
+from opensearch_multivector.plugin.fields import HASH, VERSION, FieldSpec
 from opensearch_multivector.plugin.mapping import attached_properties
 
 # Sub-fields of these types are objects, which an update merges with what is there instead of replacing it; and they
@@ -63,10 +64,18 @@ class Sink(Protocol):
 
 
 def sink_of(
-    client: OpenSearch, attachment: Attachment, spec: FieldSpec, *, patience: float, stop: threading.Event
+    client: OpenSearch,
+    attachment: Attachment,
+    spec: FieldSpec,
+    *,
+    patience: float,
+    stop: threading.Event,
+    waiting: Waiting | None = None,
 ) -> Sink:
-    """The sink of an attachment."""
-    sender = BulkSender(client, attachment.target, patience=patience, stop=stop)
+    """The sink of an attachment; blocks against writing are waited for. ``waiting``: see `retrying`."""
+    sender = BulkSender(client, attachment.target, patience=patience, stop=stop, blocks_pass=True, waiting=waiting)
+    if attachment.mode == NEW:
+        return Copy(sender, attachment.field)
     return InPlace(sender, spec) if attachment.mode == IN_PLACE else Sidecar(sender)
 
 
@@ -138,6 +147,37 @@ class Sidecar:
         """See `Sink`."""
         items = [_Item(change, _json(_sidecar_action(change)), change.body) for change in changes]
         return [_fate(result) for result in self._sender.send(items)]
+
+
+class Copy:
+    """Whole documents with `F.*` in them, under the same id and routing, with a version as a sidecar's.
+
+    `F.version` of each is the version that it has by that: as long as both agree, nobody else has written it.
+    """
+
+    def __init__(self, sender: BulkSender, field: str) -> None:
+        self._sender = sender
+        self._field = field
+
+    def write(self, changes: Sequence[Change]) -> list[Written]:
+        """See `Sink`."""
+        items = [_Item(change, _json(self._action(change)), self._body(change)) for change in changes]
+        return [_fate(result) for result in self._sender.send(items)]
+
+    def _action(self, change: Change) -> dict[str, Any]:
+        action = _sidecar_action(change)
+        # Pipelines have seen the document when its user wrote it.
+        return {"index": action["index"] | {"pipeline": "_none"}}
+
+    def _body(self, change: Change) -> bytes:
+        own = own_part(change.found.source, self._field)
+        whole = _json(own | {f"{self._field}.{VERSION}": change.found.version})
+        return whole if change.body is None or change.body == b"{}" else whole[:-1] + b"," + change.body[1:]
+
+
+def own_part(source: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """A document without what is attached to it."""
+    return {name: value for name, value in source.items() if name.split(".", 1)[0] != field}
 
 
 def _members(spec: FieldSpec) -> dict[str, dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from opensearchpy import OpenSearch
 
@@ -16,7 +16,7 @@ from opensearch_multivector.plugin.attachments import Attachment
 from opensearch_multivector.plugin.state import delete_state, get_state, put_state
 
 _TRIES = 100
-LEASE_SECONDS = 120.0
+LEASE_SECONDS = 30.0
 
 Result = TypeVar("Result")
 
@@ -67,14 +67,10 @@ class UnitStore:
         until = time.time() + self._seconds
         return self._change(shard, lambda work: _there(work).advanced(lease, to, until, counts, refused))
 
-    def renew(self, shard: int, lease: Lease) -> Lease | None:
-        """Hold a lease for longer; None where it is another worker's by now."""
+    def renew(self, shard: int, lease: Lease, pace: Mapping[str, Any]) -> Lease | None:
+        """Hold a lease for longer; None where it is another worker's by now. ``pace``: see `Lease`."""
         until = time.time() + self._seconds
-        return self._change(shard, lambda work: _there(work).renewed(lease, until))
-
-    def is_due(self, lease: Lease) -> bool:
-        """Whether it is time to renew a lease."""
-        return lease.until - time.time() < self._seconds * 2 / 3
+        return self._change(shard, lambda work: _there(work).renewed(lease, until, pace))
 
     def give_back(self, shard: int, lease: Lease) -> None:
         """Let another worker go on with the lease at once."""

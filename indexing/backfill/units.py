@@ -19,13 +19,17 @@ _LETTERS_KEPT = 10
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A worker's right to (``after``, ``to``], until the time ``until`` (in seconds)."""
+    """A worker's right to (``after``, ``to``], until the time ``until`` (in seconds).
+
+    ``pace``: how fast its worker goes and what it waits for, for people.
+    """
 
     token: str
     owner: str
     after: int
     to: int
     until: float
+    pace: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +107,7 @@ class ShardWork:
         until = now + seconds
         left = next((lease for lease in self.leases if lease.until <= now), None)
         if left is not None:
-            taken = replace(left, token=token, owner=owner, until=until)
+            taken = replace(left, token=token, owner=owner, until=until, pace={})
             return replace(self, leases=tuple(taken if lease is left else lease for lease in self.leases)), taken
         if self.again:
             (after, to), *others = self.again
@@ -144,12 +148,14 @@ class ShardWork:
         )
         return work, later
 
-    def renewed(self, lease: Lease, until: float) -> tuple[ShardWork, Lease | None]:
+    def renewed(
+        self, lease: Lease, until: float, pace: Mapping[str, Any] | None = None
+    ) -> tuple[ShardWork, Lease | None]:
         """The lease for longer; None: it is somebody else's by now. A time in the past gives it back unfinished."""
         held = self._lease(lease.token)
         if held is None:
             return self, None
-        later = replace(held, until=until)
+        later = replace(held, until=until, pace=held.pace if pace is None else pace)
         return replace(self, leases=tuple(later if each is held else each for each in self.leases)), later
 
     def retried(self) -> ShardWork:

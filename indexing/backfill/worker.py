@@ -14,25 +14,33 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError, MismatchError
+from opensearch_multivector.indexing.attach.copied import take_mapping
+from opensearch_multivector.indexing.backfill.disk import DiskWatch
+from opensearch_multivector.indexing.backfill.heartbeat import Heartbeat
 from opensearch_multivector.indexing.backfill.horizons import Horizon, made_anew, number_of_shards, read_horizons
+from opensearch_multivector.indexing.backfill.probes import Probe
 from opensearch_multivector.indexing.backfill.scan import PAGE, Found, Scanner, Text
 from opensearch_multivector.indexing.backfill.sinks import Change, Fate, Sink, sink_of
+from opensearch_multivector.indexing.backfill.throttle import Throttle
 from opensearch_multivector.indexing.backfill.unit_store import LEASE_SECONDS, UnitStore
 from opensearch_multivector.indexing.backfill.units import Lease, Letter
 from opensearch_multivector.indexing.document import DocumentMaker, Made
 from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.indexing.records import Record
-from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, concrete_index, get_attachment
+from opensearch_multivector.plugin.attachments import NEW, Attachment, concrete_index, get_attachment, taken_over
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import HASH, FieldSpec, values_at
 
 # So many documents refused and none taken: it is not the documents' fault.
 _ALL_REFUSED = 20
+# Shorter waits for the cluster are nothing to speak of.
+_WORTH_SAYING = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +50,8 @@ class Pace:
     ``batch``: texts encoded together. ``page``: documents read at once, after which the place is noted. ``unit``: about
     how many documents a worker takes for itself. ``rate``: documents written per second, at most; None: as they come.
     ``patience``: seconds to wait for a cluster that is busy, blocked or out of reach. ``lease_seconds``: after which a
-    worker that gives no sign is thought dead.
+    worker that gives no sign is thought dead. ``target_p99``: milliseconds that the slowest hundredth of the users'
+    searches may take, which the rate follows; ``probes``: bodies of such searches, none: made of the documents' words.
     """
 
     batch: int = 64
@@ -51,6 +60,8 @@ class Pace:
     rate: float | None = None
     patience: float = 300.0
     lease_seconds: float = LEASE_SECONDS
+    target_p99: float | None = None
+    probes: tuple[Probe, ...] = ()
 
 
 class PausedError(Exception):
@@ -61,30 +72,11 @@ class _LostError(Exception):
     """The lease is another worker's."""
 
 
-@dataclass(slots=True)
-class Throttle:
-    """Lets ``rate`` documents per second pass, over all threads that ask."""
-
-    rate: float | None
-    stop: threading.Event
-    _free_at: float = 0.0
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def wait(self, documents: int) -> None:
-        """Return when so many more may be written."""
-        if self.rate is None:
-            return
-        with self._lock:
-            now = time.monotonic()
-            start = max(now, self._free_at)
-            self._free_at = start + documents / self.rate
-        self.stop.wait(start - now)
-
-
 class Worker:
     """Works at an attachment's units; safe to ``run`` in several threads at once.
 
-    ``maker`` must be of the attachment's field. ``progress`` is told what became of each page's documents.
+    ``maker`` must be of the attachment's field. ``throttle`` lets documents pass; ``told`` is what is said of the pace
+    beside. ``progress`` is told what became of each page's documents, ``message`` what it waits for, in a sentence.
     """
 
     def __init__(
@@ -96,21 +88,31 @@ class Worker:
         *,
         pace: Pace,
         stop: threading.Event,
+        throttle: Throttle | None = None,
+        told: Callable[[], Mapping[str, Any]] = dict,
         progress: Callable[[Mapping[str, int]], None] = lambda _: None,
+        message: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._attachment = attachment
         self._spec = spec
         self._maker = maker
         self._making = threading.Lock()
-        self._beside_it = attachment.mode == SIDECAR
+        self._beside_it = attachment.is_beside
+        self._copies = attachment.mode == NEW
         self._pace = pace
         self._stop = stop
         self._progress = progress
-        self._patience = Patience(pace.patience, stop)
-        self._throttle = Throttle(pace.rate, stop)
+        self._message = message
+        self._told = told
+        self._waits_for = ""
+        self._waits_since = 0.0
+        self._said = False
+        self._patience = Patience(pace.patience, stop, self._wait)
+        self._throttle = throttle or Throttle(pace.rate, stop)
+        self._disk = DiskWatch(client, attachment.target, pace.patience, stop, self._wait)
         self._scanner = Scanner(client, attachment, spec, self._patience)
-        self._sink: Sink = sink_of(client, attachment, spec, patience=pace.patience, stop=stop)
+        self._sink: Sink = sink_of(client, attachment, spec, patience=pace.patience, stop=stop, waiting=self._wait)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         self._store = UnitStore(client, attachment, owner, pace.lease_seconds)
         self._target_uuid = self._patience(lambda: concrete_index(client, attachment.target)[1])
@@ -121,6 +123,9 @@ class Worker:
         Raises MismatchError where sequence numbers have begun anew under a sidecar, whose versions are made of them.
         """
         horizons = self._patience(lambda: read_horizons(self._client, self._attachment))
+        if self._copies:
+            here, field_ = self._attachment, self._attachment.field
+            self._patience(lambda: take_mapping(self._client, here.index, here.target, field_))
         for horizon in horizons:
             before = self._patience(lambda shard=horizon.shard: self._store.read(shard))  # type: ignore[misc]
             if before and before.history != horizon.history and self._beside_it:
@@ -166,10 +171,11 @@ class Worker:
         lease = self._patience(lambda: self._store.lease(horizon, size))
         if lease is None:
             return False
-        with self._given_back(horizon.shard, lease) as holder:
+        beating = Heartbeat(self._store, horizon.shard, lease, self._pace.lease_seconds, self.pace)
+        with self._given_back(horizon.shard, lease) as holder, beating:
             for to, page in self._scanner.pages(horizon.shard, lease.after, lease.to, self._pace.page):
                 self._check()
-                counts, refused = self._fill(horizon.shard, holder, page)
+                counts, refused = self.fill(page)
                 here = holder.lease
                 holder.take(
                     self._patience(
@@ -200,15 +206,47 @@ class Worker:
             raise PausedError
         attachment = self._attachment
         now = self._patience(lambda: get_attachment(self._client, attachment.index, attachment.field))
-        if now.made_at != attachment.made_at or now.detaching:
-            raise MismatchError(f"field {attachment.field!r} of index {attachment.index!r} is being detached")
-        if now.paused:
-            raise PausedError
+        self._check_record(now)
         for index, uuid in ((attachment.index, attachment.index_uuid), (attachment.target, self._target_uuid)):
             if self._patience(lambda index=index: concrete_index(self._client, index)) != (index, uuid):  # type: ignore[misc]
                 raise MismatchError(made_anew(attachment))
 
-    def _fill(self, shard: int, holder: _Holder, page: Sequence[Found]) -> tuple[Counter[str], list[Letter]]:
+    def _check_record(self, now: Attachment) -> None:
+        attachment = self._attachment
+        if now.made_at != attachment.made_at or now.detaching:
+            raise MismatchError(f"field {attachment.field!r} of index {attachment.index!r} is being detached")
+        if now.phase != attachment.phase:
+            raise MismatchError(taken_over(now))
+        if now.paused:
+            raise PausedError
+
+    def pace(self) -> dict[str, Any]:
+        """How it goes, for people: what it waits for, and what is told of its speed."""
+        rate = {"rate": round(self._throttle.rate, 1)} if self._throttle.rate is not None else {}
+        return {**rate, **self._told()} | ({"waits_for": self._waits_for} if self._waits_for else {})
+
+    def _wait(self, reason: str) -> None:
+        """Called before each wait for the cluster: say it where it lasts, and see whether the work is still wanted."""
+        now = time.monotonic()
+        if not self._waits_for:
+            self._waits_since = now
+        elif not self._said and now - self._waits_since > _WORTH_SAYING:
+            self._message(f"waiting, for {self._pace.patience:,.0f} s at most: {reason}")
+            self._said = True
+        self._waits_for = reason
+        if self._stop.is_set():
+            raise PausedError
+        with suppress(ClusterError):  # out of reach for this, too
+            self._check_record(get_attachment(self._client, self._attachment.index, self._attachment.field))
+
+    def _go_on(self) -> None:
+        if self._said:
+            self._message("going on")
+        self._waits_for, self._said = "", False
+
+    def fill(self, page: Sequence[Found]) -> tuple[Counter[str], list[Letter]]:
+        """Make and write what is not fresh of a page's documents: what became of them, and which were refused."""
+        self._go_on()
         counts: Counter[str] = Counter(seen=len(page))
         refused: list[Letter] = []
         stale: list[tuple[Found, Text]] = []
@@ -218,13 +256,13 @@ class Worker:
                 counts["fresh"] += 1
             else:
                 stale.append((found, text))
-        for start in range(0, len(stale), self._pace.batch):
-            batch = stale[start : start + self._pace.batch]
+        while stale:
+            size = self._throttle.portion(self._pace.batch)
+            batch, stale = stale[:size], stale[size:]
             self._throttle.wait(len(batch))
             if self._stop.is_set():
                 raise PausedError
-            if self._store.is_due(holder.lease):
-                holder.take(self._patience(lambda: self._store.renew(shard, holder.lease)))
+            self._disk.wait()
             changes, bad = self._made(batch)
             refused += bad
             by_cluster = []
@@ -238,6 +276,7 @@ class Worker:
                     f"{by_cluster[0].reason}"
                 )
             refused += by_cluster
+            self._go_on()
         counts[Fate.REFUSED] = len(refused)
         return +counts, refused
 
@@ -248,24 +287,34 @@ class Worker:
         for found, text in batch:
             beside = self._beside(found, text)
             if _has_half_a_pair(text.text):
-                refused.append(Letter(found.doc_id, "the text holds half a surrogate pair, which can't be encoded"))
+                self._refuse(
+                    found, text, "the text holds half a surrogate pair, which can't be encoded", changes, refused
+                )
             elif text.text:
                 to_encode.append((found, text, Record(found.doc_id, text.text, beside)))
             else:
-                changes.append(Change(found, text, beside if text.has_fields or self._beside_it else None))
+                stored = text.has_fields or (self._beside_it and not self._copies)
+                changes.append(Change(found, text, beside if stored else None))
         with self._making:
             made = list(self._maker.make([record for _, _, record in to_encode]))
         for (found, text, _), outcome in zip(to_encode, made, strict=True):
             if isinstance(outcome, Made):
                 changes.append(Change(found, text, outcome.body))
             else:
-                refused.append(Letter(found.doc_id, outcome.reason))
+                self._refuse(found, text, outcome.reason, changes, refused)
         return changes, refused
+
+    def _refuse(self, found: Found, text: Text, reason: str, changes: list[Change], refused: list[Letter]) -> None:
+        """Leave a document out, or copy it as it is: once the field is attached in place, it is looked at again."""
+        if self._copies:
+            changes.append(Change(found, text, None))
+        else:
+            refused.append(Letter(found.doc_id, reason))
 
     def _beside(self, found: Found, text: Text) -> bytes:
         """What is stored beside the sub-fields: `F.hash`, and in a sidecar the fields to filter by."""
         own = {self._spec.sub(HASH): text.hash}
-        filters = self._attachment.filter_fields if self._beside_it else ()
+        filters = self._attachment.filter_fields if self._beside_it else ()  # of a copy there are none
         values = {name: list(values_at(found.source, name)) for name in filters}
         return json.dumps(own | {name: value for name, value in values.items() if value}).encode()
 
