@@ -178,15 +178,24 @@ def put_attachment(client: OpenSearch, attachment: Attachment) -> None:
     _change(client, attachment.index, lambda there: there | {attachment.field: attachment})
 
 
-def update_attachment(client: OpenSearch, index: str, field: str, **changes: Any) -> Attachment:
+def update_attachment(
+    client: OpenSearch,
+    index: str,
+    field: str,
+    *,
+    check: Callable[[Attachment], None] = lambda _: None,
+    **changes: Any,
+) -> Attachment:
     """Set members (``paused=True``) of what is recorded now, so that changes by others at the same time are kept.
 
-    ``index``: the concrete one. Raises MismatchError where it is no longer attached, ClusterError.
+    ``index``: the concrete one. ``check`` raises where what is recorded now is not to be changed. Raises MismatchError
+    where it is no longer attached, ClusterError.
     """
 
     def changed(there: dict[str, Attachment]) -> dict[str, Attachment]:
         if field not in there:
             raise MismatchError(f"field {field!r} is no longer attached to index {index!r}")
+        check(there[field])
         return there | {field: replace(there[field], **changes)}
 
     return _change(client, index, changed)[field]

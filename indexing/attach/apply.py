@@ -12,6 +12,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.indexing import target
+from opensearch_multivector.indexing.attach.copied import aliases_given, copy_body, copy_name
 from opensearch_multivector.indexing.attach.host import (
     Host,
     SampleReader,
@@ -24,6 +25,7 @@ from opensearch_multivector.indexing.attach.wanted import Wanted
 from opensearch_multivector.indexing.training import trained
 from opensearch_multivector.plugin.attachments import (
     IN_PLACE,
+    NEW,
     SIDECAR,
     Attachment,
     Mode,
@@ -54,10 +56,14 @@ def attach(
     wanted: Wanted,
     mode: Mode,
     *,
+    target_name: str = "",
     message: Callable[[str], None] = lambda _: None,
     stop: threading.Event | None = None,
 ) -> Attachment:
     """Attach a field to the index of that name or alias; the same again changes nothing, an interrupted one goes on.
+
+    Mode new makes the new index alone, which `swap.replace_index` then fills and puts in the old one's place;
+    ``target_name``: how it is called.
 
     What has to be learnt is learnt from a sample of the index's documents. Raises MismatchError where something stands
     in the way (`obstacles`) or another field of that name is attached, InputError on unusable wishes, ClusterError, and
@@ -67,7 +73,8 @@ def attach(
     there = find_attachment(client, host.index, wanted.field)
     _check_attached(host, there, wanted, mode)
     spec = wanted.spec(host, mode)
-    found = _made(client, host, wanted.field, mode, attached=there is not None)
+    target_index = there.target if there else _target(host, wanted.field, mode, target_name)
+    found = _made(client, host, target_index, wanted.field, mode, attached=there is not None)
     if found is None:
         hits = list(random_documents(client, host.index, _LOOK_AT))
         check_text_fields(host, wanted.text_fields, [hit["_source"] for hit in hits if "_source" in hit])
@@ -83,7 +90,7 @@ def attach(
             message=message,
             stop=stop or threading.Event(),
         )
-        _make(client, host, spec, wanted.filter_fields, mode)
+        _make(client, host, target_index, spec, wanted.filter_fields, mode)
     else:
         spec = replace(spec, artifacts=found.artifacts)
         target.check_match(host.index, spec, found)
@@ -94,7 +101,7 @@ def attach(
         index_uuid=host.uuid,
         field=wanted.field,
         mode=mode,
-        target=_target(host, wanted.field, mode),
+        target=target_index,
         text_fields=wanted.text_fields,
         fingerprint=fingerprint_of(spec),
         made_at=datetime.now(UTC).isoformat(),
@@ -123,7 +130,7 @@ def _check_attached(host: Host, there: Attachment | None, wanted: Wanted, mode: 
     differences = [
         f"{name} {', '.join(has) or 'none'}, not {', '.join(wants) or 'none'}"
         for name, has, wants in (
-            ("mode", [there.mode], [mode]),
+            ("mode", [NEW if there.source else there.mode], [mode]),
             ("text fields", there.text_fields, wanted.text_fields),
             ("filter fields", there.filter_fields, wanted.filter_fields),
         )
@@ -135,16 +142,17 @@ def _check_attached(host: Host, there: Attachment | None, wanted: Wanted, mode: 
         )
 
 
-def _made(client: OpenSearch, host: Host, field: str, mode: Mode, *, attached: bool) -> FieldSpec | None:
+def _made(client: OpenSearch, host: Host, name: str, field: str, mode: Mode, *, attached: bool) -> FieldSpec | None:
     """The field where it is there already: attached, or left by an attempt that was interrupted. None: it is not."""
-    if mode == SIDECAR:
-        name = sidecar_name(host.index, field)
+    if mode != IN_PLACE and name != host.index:
         if not index_exists(client, name):
             return None
         with cluster_errors():
             filled = int(client.count(index=name)["count"]) > 0
         if filled and not attached:
-            raise MismatchError(f"index {name!r} has documents, and is no sidecar that is in use: delete it first")
+            raise MismatchError(
+                f"index {name!r} has documents, and is none that is being filled: delete it first, or give another name"
+            )
         return read_spec(client, name, field)
     found = host.described(field)
     if found is not None and found.has_text_copy:
@@ -154,12 +162,23 @@ def _made(client: OpenSearch, host: Host, field: str, mode: Mode, *, attached: b
     return found
 
 
-def _make(client: OpenSearch, host: Host, spec: FieldSpec, filter_fields: tuple[str, ...], mode: Mode) -> None:
+def _make(
+    client: OpenSearch, host: Host, name: str, spec: FieldSpec, filter_fields: tuple[str, ...], mode: Mode
+) -> None:
+    if mode == NEW:
+        if given := aliases_given(client, name):
+            raise MismatchError(
+                f"a template of the cluster gives a new index {name!r} the alias {given[0]!r} from its making on, half "
+                "filled: give a --target that no template is for"
+            )
+        with cluster_errors():
+            client.indices.create(index=name, body=copy_body(host, spec))
+        return
     if mode == SIDECAR:
         settings = {name: value for name in _TAKEN_OVER if (value := host.setting(name)) is not None}
         body = sidecar_body(spec, dict(host.mappings), filter_fields, settings=settings)
         with cluster_errors():
-            client.indices.create(index=sidecar_name(host.index, spec.field), body=body)
+            client.indices.create(index=name, body=body)
         return
     with cluster_errors():
         client.indices.put_mapping(
@@ -178,5 +197,7 @@ def with_field(client: OpenSearch, index: str, spec: FieldSpec) -> dict[str, Any
     return {**meta, META_KEY: {**own, "fields": {**own.get("fields", {}), spec.field: spec.to_meta()}}}
 
 
-def _target(host: Host, field: str, mode: Mode) -> str:
+def _target(host: Host, field: str, mode: Mode, target_name: str) -> str:
+    if mode == NEW:
+        return copy_name(host, target_name)
     return host.index if mode == IN_PLACE else sidecar_name(host.index, field)

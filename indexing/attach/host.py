@@ -21,13 +21,20 @@ _PAGE = 500
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """``mappings`` and ``settings`` (those under `index`) as OpenSearch gives them; ``documents``: live ones now."""
+    """``mappings``, ``settings`` (those under `index`) and ``aliases`` as OpenSearch gives them.
 
+    ``name``: as it was asked for, which may be an alias; ``documents``: live ones now; ``data_stream``: which the index
+    is a part of, "" for none.
+    """
+
+    name: str
     index: str
     uuid: str
     documents: int
     mappings: Mapping[str, Any]
     settings: Mapping[str, Any]
+    aliases: Mapping[str, Any]
+    data_stream: str = ""
 
     def setting(self, name: str) -> Any:
         """A setting by its dotted name below `index`; None where it is not set."""
@@ -59,7 +66,16 @@ def read_host(client: OpenSearch, name: str) -> Host:
     with cluster_errors():
         there = client.indices.get(index=index)[index]
         documents = int(client.count(index=index)["count"])
-    return Host(index, uuid, documents, there["mappings"], there["settings"]["index"])
+    return Host(
+        name,
+        index,
+        uuid,
+        documents,
+        there["mappings"],
+        there["settings"]["index"],
+        there["aliases"],
+        there.get("data_stream", ""),
+    )
 
 
 def random_documents(

@@ -8,14 +8,14 @@ from typing import Any
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.indexing.attach.host import Host
-from opensearch_multivector.plugin.attachments import IN_PLACE, Mode, sidecar_name
-from opensearch_multivector.plugin.fields import HASH, VECTORS, FieldSpec
+from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, Mode, sidecar_name
+from opensearch_multivector.plugin.fields import HASH, META_KEY, VECTORS, VERSION, FieldSpec
 from opensearch_multivector.plugin.mapping import attached_properties, needed_settings, sidecar_body
 from opensearch_multivector.plugin.sub_fields import SUB_FIELDS
 
 _FIELD_LIMIT = 1_000  # OpenSearch's own, where the index sets none
 
-_OURS = {VECTORS, HASH, *SUB_FIELDS}
+_OURS = {VECTORS, HASH, VERSION, *SUB_FIELDS}
 
 # Settings of an index that nobody may write to, or not by partial updates.
 _CLOSED = {
@@ -40,6 +40,12 @@ def obstacles(host: Host, spec: FieldSpec, mode: Mode, filter_fields: tuple[str,
             lambda: _of_source(host, spec),
             lambda: _of_settings(host, spec),
             lambda: _of_mapping(host, spec),
+        ]
+    elif mode == NEW:
+        checks += [
+            lambda: (sentence for name, sentence in _CLOSED.items() if host.is_on(name)),
+            lambda: _of_replication(host),
+            lambda: _of_copying(host, spec),
         ]
     else:
         checks.append(lambda: _of_sidecar(host, spec, filter_fields))
@@ -88,7 +94,7 @@ def _of_settings(host: Host, spec: FieldSpec) -> Iterator[str]:
                 )
 
 
-def _of_mapping(host: Host, spec: FieldSpec) -> Iterator[str]:
+def _of_mapping(host: Host, spec: FieldSpec, *, limited: bool = True) -> Iterator[str]:
     mapped = host.mappings.get("properties", {})
     there = mapped.get(spec.field)
     wanted = attached_properties(spec)[spec.field]["properties"]
@@ -99,6 +105,8 @@ def _of_mapping(host: Host, spec: FieldSpec) -> Iterator[str]:
         if not (left and all(_same(has[name], wanted[name]) for name in has.keys() & wanted.keys())):
             yield f"the index has a field {spec.field!r} already, of another kind: give another --field"
             return
+    if not limited:
+        return
     new = wanted.keys() - (there or {}).get("properties", {}).keys()
     limit = int(host.setting("mapping.total_fields.limit") or _FIELD_LIMIT)
     count = _count(mapped) + len(new) + (there is None)
@@ -107,6 +115,25 @@ def _of_mapping(host: Host, spec: FieldSpec) -> Iterator[str]:
             f"the index would have {count} fields, and index.mapping.total_fields.limit is {limit}: raise it, or take "
             "a sidecar"
         )
+
+
+def _of_copying(host: Host, spec: FieldSpec) -> Iterator[str]:
+    needed_settings(spec)
+    if host.data_stream:
+        yield f"the index is part of the data stream {host.data_stream!r}, where no other can take its place"
+    elif host.name == host.index:
+        others = f" ({', '.join(sorted(host.aliases))})" if host.aliases else ""
+        yield (
+            "it is asked for by its own name, which stays with the old index: have all applications read and write by "
+            f"an alias{others}, and give that to `osmv attach`"
+        )
+    source = host.mappings.get("_source", {})
+    if source.get("includes") or source.get("excludes"):
+        yield "the index keeps fields out of `_source` (includes, excludes), and what is not there can't be copied"
+    described = (host.mappings.get("_meta") or {}).get(META_KEY, {}).get("fields", {})
+    for other in sorted(described.keys() - {spec.field}):
+        yield f"the index has another multi-vector field {other!r}: detach that first"
+    yield from _of_mapping(host, spec, limited=False)
 
 
 def _of_sidecar(host: Host, spec: FieldSpec, filter_fields: tuple[str, ...]) -> Iterator[str]:

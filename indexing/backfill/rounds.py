@@ -15,11 +15,11 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.errors import MismatchError
-from opensearch_multivector.indexing.attach.reconcile import reconcile
 from opensearch_multivector.indexing.backfill.horizons import Horizon
 from opensearch_multivector.indexing.backfill.load import load_maker, load_spec
 from opensearch_multivector.indexing.backfill.probes import Prober, usual_probes
 from opensearch_multivector.indexing.backfill.rate import RateControl
+from opensearch_multivector.indexing.backfill.reconcile import reconcile
 from opensearch_multivector.indexing.backfill.throttle import Throttle
 from opensearch_multivector.indexing.backfill.worker import Pace, PausedError, Worker
 from opensearch_multivector.plugin.attachments import TAIL, Attachment, get_attachment, taken_over

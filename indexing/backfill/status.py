@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError
-from opensearch_multivector.indexing.attach.reconcile import orphans_of
 from opensearch_multivector.indexing.backfill.horizons import Horizon, read_horizons
 from opensearch_multivector.indexing.backfill.load import load_spec
+from opensearch_multivector.indexing.backfill.reconcile import orphans_of
 from opensearch_multivector.indexing.backfill.scan import Scanner
 from opensearch_multivector.indexing.backfill.unit_store import UnitStore
 from opensearch_multivector.indexing.backfill.units import Letter, ShardWork
@@ -30,7 +31,8 @@ class Status:
 
     ``covered`` have something stored, ``missing`` have nothing (in place: and have a text), ``stale`` (None: unknown)
     have something of an earlier text or, in a sidecar, of an earlier write; ``orphaned`` are in the sidecar alone;
-    ``failed`` were refused, ``letters`` are some of them. ``workers``: who is at work. ``exact``: every document was
+    ``failed`` were refused, ``letters`` are some of them. ``workers``: who is at work, ``paces``: how
+    fast, and what they wait for. ``exact``: every document was
     looked at; else ``covered`` has what is stale in it, and where deletions and additions cancel out in a sidecar,
     ``missing`` and ``orphaned`` are too low.
     """
@@ -50,6 +52,7 @@ class Status:
     workers: tuple[str, ...]
     letters: tuple[Letter, ...]
     exact: bool
+    paces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
@@ -73,6 +76,7 @@ def status_of(client: OpenSearch, index: str, field: str = DEFAULT_FIELD, *, ver
     with cluster_errors():
         client.indices.refresh(index=attachment.target)
     now = time.time()
+    at_work = [lease for work in works for lease in work.leases if lease.until > now]
     documents = _count(client, attachment.index, {"match_all": {}})
     covered, missing, stale, orphaned = _counted(client, attachment)
     if verify:
@@ -90,9 +94,10 @@ def status_of(client: OpenSearch, index: str, field: str = DEFAULT_FIELD, *, ver
         orphaned=orphaned,
         failed=sum(work.failed for work in works),
         pending=sum(max(0, horizon.seq_no - work.covered) for horizon, work in zip(horizons, works, strict=True)),
-        workers=tuple(sorted({lease.owner for work in works for lease in work.leases if lease.until > now})),
+        workers=tuple(sorted({lease.owner for lease in at_work})),
         letters=tuple(letter for work in works for failures in work.failures for letter in failures.letters),
         exact=verify,
+        paces={lease.owner: lease.pace for lease in at_work if lease.pace},
     )
 
 
