@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
+from opensearch_multivector.errors import visible
 
 _EXAMPLE = """
 Examples:  osmv export-vectors papers --out papers-impacts --format JsonVectorCollection --scale 100
@@ -65,6 +66,6 @@ def export_vectors(
     if done.fractions:
         print("osmv: some weights are fractions, which Pyserini cuts off: give --scale, such as 100", file=sys.stderr)
     if done.unreadable:
-        shown = ", ".join(done.damaged)
+        shown = visible(", ".join(done.damaged))
         print(f"osmv: {done.unreadable:,} documents have damaged vectors and were left out: {shown}", file=sys.stderr)
         raise typer.Exit(1)

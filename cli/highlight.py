@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from opensearch_multivector.errors import visible
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,7 +24,7 @@ def highlighted(text: str, matches: Sequence[TokenMatch], length: int = SNIPPET_
     strengths = _word_strengths(text, matches)
     start = _best_start(text, strengths, length)
     end = min(len(text), start + length)
-    snippet = Text(text[start:end].replace("\n", " "))
+    snippet = Text(visible(text[start:end]))
     strongest = max(strengths.values(), default=1.0)
     for (begin, stop), similarity in strengths.items():
         if similarity >= _WEAK * strongest and begin < end and stop > start:

@@ -10,6 +10,7 @@ import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
 from opensearch_multivector.cli.long_work import say, stop_on_interrupt
+from opensearch_multivector.errors import visible
 
 if TYPE_CHECKING:
     from opensearch_multivector.indexing import IndexSummary
@@ -190,6 +191,6 @@ def _print_summary(summary: IndexSummary) -> None:
     if summary.vector_bytes:
         print(f"{per_document:,.0f} bytes of token vectors a document")
     for rejection in summary.rejections[:_REJECTIONS_SHOWN]:
-        print(f"rejected: {rejection}")
+        print(f"rejected: {visible(str(rejection))}")
     if summary.dead_letters:
         print(f"all rejected documents: {summary.dead_letters}")

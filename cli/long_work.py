@@ -8,10 +8,12 @@ import sys
 import threading
 from collections.abc import Iterator
 
+from opensearch_multivector.errors import visible
+
 
 def say(text: str) -> None:
     """A sentence for people, beside what is printed."""
-    print(f"osmv: {text}", file=sys.stderr)
+    print(f"osmv: {visible(text)}", file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -103,7 +103,7 @@ def search(
         explain=explain or (has_vectors and not json_ and searcher.spec.vectors is not None),
     )
     if json_:
-        print(json.dumps(asdict(result), ensure_ascii=False))
+        print(json.dumps(asdict(result)))
     else:
         print_hits(result, searcher.spec.text_of, first=offset + 1, explain=explain)
     if not result.hits:
@@ -175,19 +175,18 @@ def print_hits(
     from rich.padding import Padding
 
     from opensearch_multivector.cli.highlight import highlighted
+    from opensearch_multivector.errors import visible
 
     console = Console(highlight=False)
     for rank, hit in enumerate(result.hits, start=first):
-        console.print(f"[bold]{rank:>3}.[/bold] {escape(hit.doc_id)}  [dim]{hit.score:.3f}[/dim]")
+        console.print(f"[bold]{rank:>3}.[/bold] {escape(visible(hit.doc_id))}  [dim]{hit.score:.3f}[/dim]")
         snippet = highlighted(text_of(hit.source), hit.matches or ())
         if snippet.plain.strip():
             console.print(Padding(snippet, (0, 0, 0, 5)))
         for match in hit.matches or () if explain else ():
             if match.query_span is not None:
-                console.print(
-                    f"       [cyan]{escape(match.query_token):>16}[/cyan] → {escape(match.document_token):<16} "
-                    f"[dim]{match.similarity:+.3f}[/dim]"
-                )
+                asked, found = escape(visible(match.query_token)), escape(visible(match.document_token))
+                console.print(f"       [cyan]{asked:>16}[/cyan] → {found:<16} [dim]{match.similarity:+.3f}[/dim]")
     if not result.hits:
         console.print("Nothing was found.")
     times = ", ".join(f"{stage} {value:.0f} ms" for stage, value in result.timings.items())
@@ -196,4 +195,4 @@ def print_hits(
         console.print(f"[yellow]{result.stale} hits were written since their vectors were made[/yellow]")
     if result.skipped:
         some = "; ".join(f"{doc_id}: {reason}" for doc_id, reason in list(result.skipped.items())[:3])
-        console.print(f"[yellow]{len(result.skipped)} candidates left out: {escape(some)}[/yellow]")
+        console.print(f"[yellow]{len(result.skipped)} candidates left out: {escape(visible(some))}[/yellow]")

@@ -193,6 +193,10 @@ class _Npz(_TokenVectors):
         vectors = self._vectors(hit)
         if vectors is None:
             return False
+        if "\0" in hit["_id"]:
+            raise InputError(
+                f"the id {hit['_id']!r} holds a NUL, at which names in a .npz end: export as jsonl, which holds any id"
+            )
         # A date of its own (1980) for every file: equal vectors give equal archives.
         with self._archive.open(zipfile.ZipInfo(f"{hit['_id']}.npy"), "w", force_zip64=True) as member:
             np.lib.format.write_array(member, np.ascontiguousarray(vectors, np.float32), allow_pickle=False)
