@@ -82,7 +82,15 @@ def make_index(client: OpenSearch, name: str, shards: int = 2, replicas: int = 0
     client.indices.create(index=name, body={"settings": settings, "mappings": {"properties": properties}})
 
 
-def attach(client: OpenSearch, name: str, mode: Mode, spec: FieldSpec | None = None) -> Attachment:
+def attach(
+    client: OpenSearch,
+    name: str,
+    mode: Mode,
+    spec: FieldSpec | None = None,
+    *,
+    replicas: int = 0,
+    filter_fields: tuple[str, ...] = ("price",),
+) -> Attachment:
     """What `osmv attach` does, without its questions."""
     spec = spec or spec_of()
     index, uuid = concrete_index(client, name)
@@ -94,9 +102,10 @@ def attach(client: OpenSearch, name: str, mode: Mode, spec: FieldSpec | None = N
     else:
         target = sidecar_name(index)
         mapping = client.indices.get_mapping(index=index)[index]["mappings"]
-        body = sidecar_body(spec, mapping, ("price",), settings={"number_of_shards": 2, "number_of_replicas": 0})
+        settings = {"number_of_shards": 2, "number_of_replicas": replicas}
+        body = sidecar_body(spec, mapping, filter_fields, settings=settings)
         client.indices.create(index=target, body=body)
-    filters = ("price",) if target != index else ()
+    filters = filter_fields if target != index else ()
     made_at = f"2026-01-01T00:00:00.{time.time_ns()}"
     attachment = Attachment(index, uuid, "mv", mode, target, ("text",), fingerprint_of(spec), made_at, filters)
     put_attachment(client, attachment)

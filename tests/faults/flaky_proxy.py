@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import socket
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -28,12 +30,15 @@ class Exchange:
         lines = self.body.splitlines(keepends=True)
         return [lines[i] + lines[i + 1] for i in range(0, len(lines), 2)]
 
-    def reply(self, status: int, body: bytes) -> None:
+    def reply(self, status: int, body: bytes, *, sent: int | None = None, kind: str = "application/json") -> None:
+        """``sent``: so many bytes of the body, and then the connection ends."""
         self.handler.send_response(status)
-        self.handler.send_header("content-type", "application/json")
+        self.handler.send_header("content-type", kind)
         self.handler.send_header("content-length", str(len(body)))
         self.handler.end_headers()
-        self.handler.wfile.write(body)
+        self.handler.wfile.write(body[:sent])
+        if sent is not None:
+            self.drop()
 
     def refuse(self, status: int, kind: str) -> None:
         error = {"type": kind, "reason": f"rejected by the test, {kind}"}
@@ -42,6 +47,11 @@ class Exchange:
     def drop(self) -> None:
         self.handler.close_connection = True
         self.handler.connection.close()
+
+    def reset(self) -> None:
+        """As a machine does that has lost the connection: not an end, but RST."""
+        self.handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.drop()
 
     def forward(self) -> None:
         self.reply(*self.upstream(self.body))
@@ -66,8 +76,19 @@ class FlakyProxy:
     bulks: list[list[str]] = field(default_factory=list)
 
 
+def ids_of(bulk: bytes) -> Iterator[str]:
+    """The ids in a bulk request, in their order."""
+    lines = iter(bulk.splitlines())
+    for line in lines:
+        ((action, place),) = json.loads(line).items()
+        yield place["_id"]
+        if action != "delete":
+            next(lines)
+
+
 @contextlib.contextmanager
-def flaky_proxy(node_url: str, fault: Fault, watched: tuple[str, ...] = ("_bulk",)) -> Iterator[FlakyProxy]:
+def flaky_proxy(node_url: str, fault: Fault, watched: tuple[str, ...] | None = ("_bulk",)) -> Iterator[FlakyProxy]:
+    """``watched``: requests whose path ends so are the fault's, all of them where it is None."""
     node = urlsplit(node_url)
     proxy = FlakyProxy()
     lock = threading.Lock()
@@ -88,13 +109,12 @@ def flaky_proxy(node_url: str, fault: Fault, watched: tuple[str, ...] = ("_bulk"
 
             exchange = Exchange(0, body, self, upstream)
             endpoint = self.path.split("?")[0].rpartition("/")[2]
-            if endpoint not in watched:
+            if watched is not None and endpoint not in watched:
                 exchange.forward()
                 return
             with lock:
                 if endpoint == "_bulk":
-                    actions = map(json.loads, body.splitlines()[::2])
-                    proxy.bulks.append([place["_id"] for action in actions for place in action.values()])
+                    proxy.bulks.append(list(ids_of(body)))
                 proxy.watched += 1
                 exchange.number = proxy.watched
             fault(exchange)

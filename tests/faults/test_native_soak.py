@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import random
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import cycle, islice
-from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
 from changing_index import MAPPINGS, Answer, Asked, Change, History, content
+from footprint import heap_in_use
+from opensearchpy import OpenSearch
 from scale import SEED
 from scale import STORM_SEARCHES as SEARCHES
 
@@ -56,6 +56,7 @@ class Soak:
     """The index, what was done to it, and what its searches met."""
 
     url: str
+    client: OpenSearch
     index: str
     shards: dict[int, int] = field(default_factory=dict)  # of each document
     history: History = field(default_factory=History)
@@ -183,8 +184,8 @@ class Soak:
 
 
 @pytest.fixture
-def soak(node_url: str, index_name: str) -> Soak:
-    return Soak(node_url, index_name)
+def soak(node_url: str, client: OpenSearch, index_name: str) -> Soak:
+    return Soak(node_url, client, index_name)
 
 
 def test_no_answer_is_wrong_and_nothing_is_left_behind(soak: Soak) -> None:
@@ -192,10 +193,10 @@ def test_no_answer_is_wrong_and_nothing_is_left_behind(soak: Soak) -> None:
     soak.create()
     try:
         soak.storm(SEARCHES // 3)
-        heap = heap_in_use(soak)
+        heap = heap_in_use(soak.client, soak.index)
         soak.storm(SEARCHES - SEARCHES // 3)
         at_rest(soak)
-        grown = heap_in_use(soak) - heap
+        grown = heap_in_use(soak.client, soak.index) - heap
         assert grown < GROWTH, f"{grown >> 20} MB more on the heap"
 
         damaged = soak.stats()["damaged"] - before["damaged"]
@@ -230,20 +231,3 @@ def at_rest(soak: Soak) -> None:
             return
         assert time.monotonic() < give_up, (busy, tasks, used)
         time.sleep(0.1)
-
-
-def heap_in_use(soak: Soak) -> int:
-    """Bytes after a full collection; 0 where the node's JVM is out of reach or has no jcmd."""
-    (node,) = soak.json("GET", "/_nodes/process")["nodes"].values()
-    jvm = Path(f"/proc/{node['process']['id']}")
-    try:
-        ours = b"org.opensearch.bootstrap.OpenSearch" in (jvm / "cmdline").read_bytes()
-        jcmd = (jvm / "exe").resolve().with_name("jcmd")
-    except OSError:
-        return 0
-    if not ours or not jcmd.exists():
-        return 0
-    soak.json("POST", f"/{soak.index}/_flush")
-    subprocess.run([jcmd, str(node["process"]["id"]), "GC.run"], check=True, capture_output=True, timeout=60)
-    (stats,) = soak.json("GET", "/_nodes/stats/jvm")["nodes"].values()
-    return int(stats["jvm"]["mem"]["heap_used_in_bytes"])
