@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.errors import ClusterError, InputError, MissingDependencyError
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
 from opensearch_multivector.plugin.sigv4 import Signer, signer, signing_connection
+from opensearch_multivector.plugin.whole_answers import WholeAnswers, whole_answers_async
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch
@@ -53,7 +54,7 @@ def connect(
     options = _client_options(url, login, ca_certs, verify_certs, timeout)
     if sign := signer(aws_region, aws_service):
         options |= {"http_auth": _alone(sign, options)}
-    return OpenSearch(**options)
+    return OpenSearch(transport_class=WholeAnswers, **options)
 
 
 def connect_async(
@@ -81,7 +82,7 @@ def connect_async(
     options = _client_options(url, login, ca_certs, verify_certs, timeout)
     if sign := signer(aws_region, aws_service):
         options |= {"connection_class": signing_connection(_alone(sign, options))}
-    return AsyncOpenSearch(**options)
+    return AsyncOpenSearch(transport_class=whole_answers_async(), **options)
 
 
 @dataclass(frozen=True, slots=True)
