@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from opensearch_multivector.encoding.blas import one_thread
 from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.encoding.codecs import Blob, Codec, open_blob
+from opensearch_multivector.encoding.codecs.blob import leave_out_infinite
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.encoding.scores.base import Score
 from opensearch_multivector.encoding.scores.sum_max import sum_of_maxima
@@ -65,9 +66,9 @@ def maxsim_blobs(
         nonlocal block, block_size
         if block and block_codec is not None:
             counts = [blob.count for _, blob in block]
-            with one_thread():
+            with one_thread(), np.errstate(over="ignore", invalid="ignore"):
                 products = block_codec.similarities([blob.payload for _, blob in block], counts, query.shape[1], query)
-            scores[[position for position, _ in block]] = score(products, counts)
+                scores[[position for position, _ in block]] = score(products, counts)
         block, block_size = [], 0
 
     for position, data in enumerate(blobs):
@@ -87,4 +88,5 @@ def maxsim_blobs(
         block.append((position, blob))
         block_size += blob.count
     flush()
+    leave_out_infinite(scores, errors)
     return scores, errors

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opensearch_multivector.encoding.codecs.blob import seal, unseal
+from opensearch_multivector.encoding.codecs.blob import leave_out_infinite, seal, unseal
 from opensearch_multivector.encoding.encoders.base import FloatArray, TokenTerms
 from opensearch_multivector.encoding.sparsify import SparseQuery
 from opensearch_multivector.errors import BlobError, InputError
@@ -118,7 +118,8 @@ def open_terms(blob: bytes) -> StoredTerms:
     ids = np.frombuffer(payload, layout.ids, terms)
     weights = np.frombuffer(payload, layout.weights, terms, offset=ids.nbytes).astype(np.float32)
     if layout.weights == np.uint8:
-        weights *= np.frombuffer(payload, "<f4", 1, offset=ids.nbytes + terms)[0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights *= np.frombuffer(payload, "<f4", 1, offset=ids.nbytes + terms)[0]
     lengths = np.frombuffer(payload, np.uint8, tokens, offset=len(payload) - tokens)
     if int(lengths.sum()) != terms:
         raise BlobError(f"token terms are inconsistent: {terms} terms, but {int(lengths.sum())} by token")
@@ -140,12 +141,13 @@ def slim_scores(query: TokenTerms, blobs: Sequence[bytes]) -> tuple[FloatArray, 
         nonlocal size
         if block:
             documents = list(block.values())
-            scores[list(block)] = prepared.scores(
-                np.concatenate([document.ids for document in documents]),
-                np.concatenate([document.weights for document in documents]),
-                np.concatenate([document.lengths for document in documents]),
-                np.array([len(document.lengths) for document in documents]),
-            )
+            with np.errstate(over="ignore", invalid="ignore"):
+                scores[list(block)] = prepared.scores(
+                    np.concatenate([document.ids for document in documents]),
+                    np.concatenate([document.weights for document in documents]),
+                    np.concatenate([document.lengths for document in documents]),
+                    np.array([len(document.lengths) for document in documents]),
+                )
         block.clear()
         size = 0
 
@@ -160,4 +162,5 @@ def slim_scores(query: TokenTerms, blobs: Sequence[bytes]) -> tuple[FloatArray, 
         if size >= _BLOCK_TERMS:
             flush()
     flush()
+    leave_out_infinite(scores, errors)
     return scores, errors

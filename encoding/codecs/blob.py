@@ -21,6 +21,8 @@ import struct
 from dataclasses import dataclass
 
 import google_crc32c
+import numpy as np
+from numpy.typing import NDArray
 
 from opensearch_multivector.errors import BlobError
 
@@ -46,6 +48,16 @@ def seal(codec_id: int, count: int, dim: int, payload: bytes) -> bytes:
     """Put the envelope around a codec's payload."""
     body = _HEADER.pack(MAGIC, BLOB_VERSION, codec_id, 0, count, dim) + payload
     return body + _CRC.pack(google_crc32c.value(body))
+
+
+def leave_out_infinite(scores: NDArray[np.float32], errors: dict[int, BlobError]) -> None:
+    """Count blobs whose score is no finite number among those that can't be read: whoever wrote them made them so.
+
+    Else a damaged document would stand above all others, or, as NaN, anywhere.
+    """
+    for position in np.flatnonzero(~np.isfinite(scores)).tolist():
+        scores[position] = np.nan
+        errors.setdefault(position, BlobError("what is stored holds NaN, infinity, or numbers too large to be scored"))
 
 
 def unseal(blob: bytes) -> Blob:
