@@ -13,8 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from opensearch_multivector.errors import ClusterError, InputError, MissingDependencyError, NodeError, OsmvError
+
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch, OpenSearch
+
+# Raised before anything was asked, or by the command's own end.
+_NOT_OF_THE_CLUSTER = (typer.Exit, typer.Abort, typer.BadParameter, InputError, MissingDependencyError, NodeError)
 
 
 def _option(name: str, variable: str, text: str) -> Any:
@@ -60,6 +65,19 @@ class Cluster:
 
         return connect_async(**self._given(), **options)
 
+    def misfit(self, error: Exception) -> str | None:
+        """What explains that error better than itself: the engine that answers is another, or too old an OpenSearch."""
+        from opensearchpy import exceptions
+
+        from opensearch_multivector.plugin.identity import misfit
+
+        if isinstance(error, _NOT_OF_THE_CLUSTER) or isinstance(error.__cause__, exceptions.ConnectionError):
+            return None
+        try:
+            return misfit(self.connect(timeout=5))
+        except OsmvError:
+            return None
+
     def _given(self) -> dict[str, Any]:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
@@ -78,8 +96,13 @@ def with_cluster(command: Callable[..., None]) -> Callable[..., None]:
         from opensearch_multivector.plugin.cluster_errors import cluster_errors
 
         cluster = Cluster(**{name: values.pop(name) for name in names})
-        with cluster_errors():
-            command(cluster=cluster, **values)
+        try:
+            with cluster_errors():
+                command(cluster=cluster, **values)
+        except Exception as error:
+            if told := cluster.misfit(error):
+                raise ClusterError(told) from error
+            raise
 
     options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=hints[name]) for name in names

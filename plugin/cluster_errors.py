@@ -96,7 +96,11 @@ _AWS = (
 # What a 400 says where a part of OpenSearch is missing, and what to do.
 _MISSING_PARTS = (
     (r"No handler for type \[knn_vector\]|unknown setting \[index\.knn|unknown query \[knn\]", "the k-NN plugin"),
-    (r"unknown query \[(neural_sparse|hybrid)\]|No handler for type \[sparse_vector\]", "the neural-search plugin"),
+    (
+        r"unknown setting \[index\.sparse|No handler for type \[sparse_vector\]",
+        "sparse_vector (OpenSearch 3.3 or newer with the neural-search plugin)",
+    ),
+    (r"unknown query \[(neural_sparse|hybrid)\]", "the neural-search plugin"),
     (
         r"[Uu]nknown call \[lateInteractionScore\]",
         "lateInteractionScore (OpenSearch 3.3 or newer with the k-NN plugin)",
@@ -146,6 +150,11 @@ def _describe_refusal(error: exceptions.TransportError) -> str:
         return "the request is larger than http.max_content_length: send fewer or smaller documents at once."
     if status == 429:
         return f"the cluster is too busy or short of memory: retry later, or send less at once ({reason or kind})."
+    if re.match(r"\s*<(!doctype|html)", str(error.error), re.IGNORECASE):
+        return (
+            f"a proxy or another web server answered with status {status} and a page for people: check the URL, and "
+            "that the cluster behind it is up."
+        )
     named = f"{kind}: " if kind else ""
     return f"the cluster refused the request with status {status}: {named}{reason or error.error}."
 

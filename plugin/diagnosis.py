@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from opensearch_multivector.plugin.carried import Carried, release_numbers
+from opensearch_multivector.plugin.identity import NEWEST, OLDEST, SERVERLESS, Identity
 from opensearch_multivector.plugin.probe import KNN, NATIVE, NEURAL_SEARCH, SECURITY, Capabilities
 
 State: TypeAlias = Literal["ok", "missing", "unknown", "warning", "absent"]
 
-# The releases that the project's tests run against lie between these.
-_OLDEST, _NEWEST = (2, 19), (3, 6)
 _FEWEST_CLAUSES = 1024
 
 
@@ -55,18 +54,24 @@ def diagnose(found: Capabilities, plugin: Carried | None) -> list[Check]:
 
 
 def _release(found: Capabilities) -> Check:
-    if found.release is None:
+    identity = Identity(found.engine, found.version)
+    if found.engine == SERVERLESS:
         return Check(
-            "OpenSearch", "unknown", "this user may not ask for the version", "everything", "grant cluster:monitor/main"
+            "OpenSearch",
+            "warning",
+            f"{SERVERLESS}, which tells no version",
+            "everything",
+            "never tried there, and nodes, shards and settings, which osmv asks for, are hidden: try it on one index",
         )
-    state: State = "ok" if _OLDEST <= found.release <= _NEWEST else "warning"
+    if identity.release is None:
+        remedy = "grant cluster:monitor/main (and cluster:monitor/nodes/info where the cluster calls itself 7.10.2)"
+        return Check("OpenSearch", "unknown", "this user may not ask for the version", "everything", remedy)
+    state: State = "ok" if OLDEST <= identity.release <= NEWEST else "warning"
     remedy = ""
-    if found.release < _OLDEST:
+    if identity.misfit:
         state, remedy = "missing", "upgrade the cluster to OpenSearch 2.19 or newer"
     elif state == "warning":
-        remedy = (
-            f"newer than what was tested ({_NEWEST[0]}.{_NEWEST[1]}): expected to work, please report what does not"
-        )
+        remedy = f"newer than what was tested ({NEWEST[0]}.{NEWEST[1]}): expected to work, please report what does not"
     nodes = "" if found.nodes is None else f", {found.nodes} node{'s' if found.nodes != 1 else ''}"
     return Check("OpenSearch", state, f"{found.version}{nodes}", "everything", remedy)
 
@@ -155,9 +160,9 @@ def _native(found: Capabilities, plugin: Carried | None) -> Iterator[Check]:
 def _security(found: Capabilities) -> Iterator[Check]:
     enables = "users, roles and TLS"
     if found.user is None:
-        has = found.has_plugin(SECURITY)
-        if has is False:
-            yield Check("security", "absent", "not installed: whoever reaches the cluster may do everything", enables)
+        if found.has_plugin(SECURITY) is False or found.security_is_off:
+            lacks = "switched off" if found.security_is_off else "not installed"
+            yield Check("security", "absent", f"{lacks}: whoever reaches the cluster may do everything", enables)
         else:
             yield Check("security", "unknown", "the user could not be asked for", enables)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from opensearchpy import OpenSearch, exceptions
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
+from opensearch_multivector.plugin.identity import OPENSEARCH, SERVERLESS, Identity, identify
 
 KNN = "opensearch-knn"
 NEURAL_SEARCH = "opensearch-neural-search"
@@ -46,8 +46,8 @@ class Capabilities:
     ``max_content_length``: bytes of a request, as the cluster writes it ("100mb").
     """
 
+    engine: str
     version: str | None
-    distribution: str
     nodes: int | None
     plugins: dict[str, str] | None
     partial_plugins: frozenset[str]
@@ -55,6 +55,7 @@ class Capabilities:
     engines: dict[str, bool | None]
     late_interaction: bool | None
     late_interaction_from: str
+    security_is_off: bool
     user: str | None
     roles: tuple[str, ...]
     permissions: dict[str, bool | None]
@@ -65,7 +66,7 @@ class Capabilities:
     @property
     def release(self) -> tuple[int, int] | None:
         """Major and minor version."""
-        return _release(self.version)
+        return Identity(self.engine, self.version).release
 
     def has_plugin(self, name: str) -> bool | None:
         """Whether every node has the plugin."""
@@ -77,29 +78,21 @@ def probe(client: OpenSearch, index: str | None = None) -> Capabilities:
 
     Raises ClusterError where the cluster can't be reached, or is no OpenSearch.
     """
-    with cluster_errors():
-        try:
-            info = client.info()
-        except exceptions.AuthorizationException:  # the security plugin's word: an OpenSearch, of hidden version
-            info = {"version": {"distribution": "opensearch"}}
-    version = info.get("version", {}) if isinstance(info, dict) else {}
-    distribution, number = version.get("distribution", ""), version.get("number")
-    if distribution != "opensearch":
-        raise ClusterError(
-            f"this is {f'Elasticsearch {number}' if number else 'something else'}, not OpenSearch: "
-            "opensearch-multivector works with OpenSearch 2.19 and newer."
-        )
+    identity = identify(client)
+    if identity.engine not in (OPENSEARCH, SERVERLESS):
+        raise ClusterError(str(identity.misfit))
+    number = identity.version
     nodes = _ask(client, "GET", "/_nodes/plugins", {"filter_path": _PLUGIN_LISTS})
     plugins, partial, count = _plugins(nodes)
     knn = None if plugins is None else KNN in plugins
     late_interaction, late_from = _late_interaction(client, number, knn)
     secured = plugins is None or SECURITY in plugins or SECURITY in partial
-    account = _ask(client, "GET", "/_plugins/_security/authinfo") if secured else None
+    account, off = _account(client) if secured else (None, False)
     settings = _settings(client)
     clauses, read_only = settings.get("indices.query.bool.max_clause_count"), settings.get("cluster.blocks.read_only")
     return Capabilities(
+        engine=identity.engine,
         version=number,
-        distribution=distribution,
         nodes=count,
         plugins=plugins,
         partial_plugins=partial,
@@ -107,6 +100,7 @@ def probe(client: OpenSearch, index: str | None = None) -> Capabilities:
         engines=_engines(client) if knn is not False else {},
         late_interaction=late_interaction,
         late_interaction_from=late_from,
+        security_is_off=off,
         user=account.get("user_name") if account else None,
         roles=tuple(account.get("roles", ())) if account else (),
         permissions=_permissions(client, index) if account else {},
@@ -114,11 +108,6 @@ def probe(client: OpenSearch, index: str | None = None) -> Capabilities:
         max_content_length=settings.get("http.max_content_length"),
         read_only=None if read_only is None else read_only == "true",
     )
-
-
-def _release(version: str | None) -> tuple[int, int] | None:
-    numbers = re.match(r"(\d+)\.(\d+)", version or "")
-    return (int(numbers[1]), int(numbers[2])) if numbers else None
 
 
 def _ask(client: OpenSearch, method: str, path: str, params: dict[str, str] | None = None) -> dict[str, Any] | None:
@@ -131,6 +120,17 @@ def _ask(client: OpenSearch, method: str, path: str, params: dict[str, str] | No
         except exceptions.TransportError:
             return None
     return answer if isinstance(answer, dict) else None
+
+
+def _account(client: OpenSearch) -> tuple[dict[str, Any] | None, bool]:
+    """Who the user is, as far as the security plugin says; and whether that is switched off on the node asked."""
+    with cluster_errors():
+        try:
+            return client.transport.perform_request("GET", "/_plugins/_security/authinfo"), False
+        except exceptions.ConnectionError:
+            raise
+        except exceptions.TransportError as error:
+            return None, "no handler found" in str(error.error)
 
 
 def _plugins(nodes: dict[str, Any] | None) -> tuple[dict[str, str] | None, frozenset[str], int | None]:
@@ -170,7 +170,7 @@ def _late_interaction(client: OpenSearch, version: str | None, knn: bool | None)
     if context is not None:
         methods = {method.get("name") for method in context.get("imported_methods", ())}
         return "lateInteractionScore" in methods, "asked"
-    release = _release(version)
+    release = Identity(OPENSEARCH, version).release
     return (None if knn is None or release is None else knn and release >= _LATE_INTERACTION_SINCE), "version"
 
 

@@ -12,8 +12,8 @@ from opensearch_multivector.plugin.probe import KNN, NATIVE, NEURAL_SEARCH, SECU
 CARRIED = Carried(Path("/somewhere/native.zip"), "0.2.0", "3.6.0")
 
 WHOLE = Capabilities(
+    engine="OpenSearch",
     version="3.6.0",
-    distribution="opensearch",
     nodes=3,
     plugins={KNN: "3.6.0.0", NEURAL_SEARCH: "3.6.0.0", SECURITY: "3.6.0.0"},
     partial_plugins=frozenset(),
@@ -21,6 +21,7 @@ WHOLE = Capabilities(
     engines={"lucene": True, "faiss": None, "nmslib": None},
     late_interaction=True,
     late_interaction_from="asked",
+    security_is_off=False,
     user="anna",
     roles=("search",),
     permissions={"search": True, "write in bulk": True},

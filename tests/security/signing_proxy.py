@@ -110,7 +110,7 @@ def signing_proxy(node_url: str, credentials: Credentials, region: str, service:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     proxy = SigningProxy(f"http://127.0.0.1:{server.server_address[1]}", credentials, region, service)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         yield proxy
     finally:
