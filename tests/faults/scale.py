@@ -26,3 +26,5 @@ HOSTILE_INPUTS = scale(600, 10_000)
 FUZZED_BLOBS = scale(300, 3_000)
 STORM_SEARCHES = scale(1_500, 30_000)
 NODE_KILLS = scale(1, 5)
+NEW_DOCUMENTS = scale(400, 10_000)
+NEW_KILLS = scale(4, 50)  # while an index is copied and swapped
