@@ -44,7 +44,7 @@ export UV_SYSTEM_CERTS := 1
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url
 
-.PHONY: help demo demo-light test faults lint format lock install plugin no-plugin clean
+.PHONY: help demo demo-light test test-2.19 faults lint format lock install plugin no-plugin clean
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -57,6 +57,10 @@ demo-light: $(INSTALLED_LIGHT)
 
 test: $(INSTALLED) $(TESTED)
 	@$(BIN)/python -m pytest $(ARGS)
+
+# The tests on the oldest release that is worked with; it needs a Java 17 to 21. What is not for it is skipped.
+test-2.19: $(INSTALLED)
+	@OSMV_TEST_VERSION=2.19.1 $(BIN)/python -m pytest $(ARGS)
 
 faults: $(INSTALLED)
 	@$(if $(SHORT),,OSMV_FAULTS=long OSMV_FAULTS_TABLE=docs/faults.md) OSMV_FAULTS_ROW=$(ROW) \

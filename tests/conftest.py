@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from node_under_test import VERSION
 from opensearchpy import OpenSearch
 
+from opensearch_multivector.plugin.connection import connect
 from opensearch_multivector.plugin.node import clean_node, node_names, start_node
 
 NODE_PREFIX = "osmv-test-"
@@ -33,7 +35,7 @@ def local_url() -> Iterator[str]:
             clean_node(name)
     name = f"{NODE_PREFIX}{os.getpid()}"
     try:
-        yield start_node(name, heap="1g").url
+        yield start_node(name, heap="1g", version=VERSION).url
     finally:
         clean_node(name)
 
@@ -52,7 +54,7 @@ def container_url() -> Iterator[str]:
     from testcontainers.core.container import DockerContainer
     from testcontainers.core.wait_strategies import HttpWaitStrategy
 
-    image = os.environ.get("OSMV_TEST_IMAGE", "opensearchproject/opensearch:3.6.0")
+    image = os.environ.get("OSMV_TEST_IMAGE", f"opensearchproject/opensearch:{VERSION}")
     container = (
         DockerContainer(image)
         .with_env("discovery.type", "single-node")
@@ -69,7 +71,7 @@ def container_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def client(node_url: str) -> Iterator[OpenSearch]:
     """A client of the node, with a minute for each request."""
-    with OpenSearch(node_url, timeout=60) as opened:
+    with connect(node_url, timeout=60) as opened:
         yield opened
 
 

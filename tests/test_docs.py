@@ -16,9 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from node_under_test import NATIVE, needs_native
 from opensearchpy import OpenSearch
-
-from opensearch_multivector.plugin.carried import carried
 
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
@@ -75,8 +74,8 @@ def cleared(client: OpenSearch) -> Iterator[None]:
 def test_every_command_and_snippet_runs(
     page: Path, node_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if page.name == "native.md" and carried() is None:
-        pytest.skip("the native plugin is not built (make plugin)")
+    if page.name == "native.md" and not NATIVE:
+        pytest.skip(needs_native.kwargs["reason"])
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OSMV_URL", node_url)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")

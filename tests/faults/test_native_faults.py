@@ -19,18 +19,18 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from node_under_test import needs_native
 from opensearchpy import OpenSearch, TransportError
 from scale import SEED
 
 from opensearch_multivector.encoding.codecs import decode_blob, encode_blob
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.encoding.maxsim import maxsim
-from opensearch_multivector.plugin.carried import carried
 from opensearch_multivector.plugin.node import clean_node, start_node
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(carried() is None, reason="the native plugin is not built (make plugin)"),
+    needs_native,
 ]
 
 DIM = 64

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import urllib3
 from changing_index import CODECS, four_bits
+from node_under_test import needs_native
 from opensearchpy import OpenSearch
 from scale import FUZZED_BLOBS as CASES
 from scale import SEED
@@ -20,12 +21,11 @@ from opensearch_multivector.encoding.codecs import decode_blob, encode_blob, ope
 from opensearch_multivector.encoding.codecs.blob import seal
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.errors import BlobError, MismatchError
-from opensearch_multivector.plugin.carried import carried
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.fault("hostile"),
-    pytest.mark.skipif(carried() is None, reason="the native plugin is not built (make plugin)"),
+    needs_native,
 ]
 
 DIM = 8

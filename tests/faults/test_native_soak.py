@@ -16,17 +16,16 @@ import pytest
 import urllib3
 from changing_index import MAPPINGS, Answer, Asked, Change, History, content
 from footprint import heap_in_use
+from node_under_test import needs_native
 from opensearchpy import OpenSearch
 from scale import SEED
 from scale import STORM_SEARCHES as SEARCHES
-
-from opensearch_multivector.plugin.carried import carried
 
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.fault("mixed"),
     pytest.mark.slow,
-    pytest.mark.skipif(carried() is None, reason="the native plugin is not built (make plugin)"),
+    needs_native,
 ]
 
 DOCS = 80

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from node_under_test import NATIVE, SINCE_3_3
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.code_terms import code_terms
@@ -20,7 +21,6 @@ from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook, t
 from opensearch_multivector.encoding.term_blob import encode_terms
 from opensearch_multivector.indexing.sub_fields import VALUES, Material
 from opensearch_multivector.plugin.artifacts import make_artifact, put_artifact, with_state
-from opensearch_multivector.plugin.carried import carried
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
 from opensearch_multivector.plugin.mapping import index_body
 from opensearch_multivector.plugin.sub_fields import Bits, Codes, Dense, Fde, Floats, Gauss, Pq, Slim, Tokens, Views
@@ -29,8 +29,8 @@ from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerm
 from opensearch_multivector.queries.rerankers import RERANKERS
 
 DIM = 16
-# `native` needs the plugin, which the node has where the package carries it.
-EVERY_RERANK = [name for name in RERANKERS if name != "native" or carried() is not None]
+# Those that the node under test has.
+EVERY_RERANK = [name for name in RERANKERS if NATIVE or name != "native" if SINCE_3_3 or name != "painless"]
 TERMS = [f"term{i}" for i in range(12)]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from node_under_test import RELEASE
 from opensearchpy import OpenSearch
 from ready_documents import load, osmv, write
 
@@ -22,7 +23,7 @@ DOCUMENTS: list[dict[str, Any]] = [{"id": doc_id, "text": text.strip()} for doc_
 
 
 def bm25(query: str, k1: float, b: float) -> dict[str, float]:
-    """Robertson's formula with Lucene's idf, without its constant k1 + 1; documents that match nothing are left out."""
+    """Robertson's formula with Lucene's idf, since 3.0 without its constant k1 + 1; of those that match."""
     words = {doc_id: text.split() for doc_id, text in TEXTS.items()}
     average = sum(map(len, words.values())) / len(words)
     scores: dict[str, float] = {}
@@ -32,7 +33,7 @@ def bm25(query: str, k1: float, b: float) -> dict[str, float]:
         for doc_id, own in words.items():
             if tf := own.count(term):
                 part = idf * tf / (tf + k1 * (1 - b + b * len(own) / average))
-                scores[doc_id] = scores.get(doc_id, 0) + part
+                scores[doc_id] = scores.get(doc_id, 0) + part * (1 if RELEASE >= (3, 0) else k1 + 1)
     return scores
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from node_under_test import RELEASE, SINCE_3_3
 from opensearchpy import OpenSearch
 from typer.testing import CliRunner, Result
 
@@ -36,11 +37,11 @@ def test_the_probe_finds_what_is_there_and_leaves_nothing(client: OpenSearch) ->
     before = client.cat.indices(params={"format": "json", "h": "index", "expand_wildcards": "all"})
     found = probe(client)
     assert client.cat.indices(params={"format": "json", "h": "index", "expand_wildcards": "all"}) == before
-    assert found.release == (3, 6)
+    assert found.release == RELEASE
     assert found.has_plugin(KNN)
     assert found.has_plugin(NEURAL_SEARCH)
     assert found.engines["lucene"] is True
-    assert (found.late_interaction, found.late_interaction_from) == (True, "asked")
+    assert (found.late_interaction, found.late_interaction_from) == (SINCE_3_3, "asked")
     assert found.max_clause_count == 1024
 
 

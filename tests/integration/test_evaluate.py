@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from node_under_test import VERSION
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder
@@ -195,7 +196,7 @@ def test_the_command(client: OpenSearch, folder: Path, encoder: Encoder, osmv: A
 def test_what_the_cluster_refuses_to_tell_is_null(client: OpenSearch, index_name: str) -> None:
     spec = FieldSpec("mv", 384, "int8", EncoderRef("ready", "0"))
     described = describe_index(client, index_name, spec)  # there is no such index
-    assert described["engine"]["opensearch"].startswith("3.")
+    assert described["engine"]["opensearch"] == VERSION
     assert described["index"]["settings"] == {}
     assert described["index"]["documents"] is described["index"]["store_bytes"] is None
     assert described["index"]["field"] == spec.to_meta()
@@ -218,7 +219,7 @@ def check_header(run: Path, folder: Path, index: str, encoder: Encoder) -> None:
     assert {what: each["sha256"] for what, each in header["collection"]["files"].items()} == {
         what: hashlib.sha256((folder / name).read_bytes()).hexdigest() for what, name in files.items()
     }
-    assert header["engine"]["opensearch"].startswith("3.")
+    assert header["engine"]["opensearch"] == VERSION
     assert header["engine"]["nodes"] == 1
     assert "opensearch-knn 3" in "; ".join(header["engine"]["plugins"])
     assert header["index"]["name"] == index

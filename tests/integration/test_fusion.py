@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from node_under_test import needs_painless
 from opensearchpy import OpenSearch, Transport
 from small_index import SmallIndex, make_index, make_query
 
@@ -120,7 +121,7 @@ def test_the_client_computes_the_formula(fusion: str, searcher: Searcher) -> Non
     assert [(hit.doc_id, hit.score) for hit in found] == fuse(rankings, first.weights)[:40]
 
 
-@pytest.mark.parametrize("rerank", ["client", "painless", "client:keep=20>client"])
+@pytest.mark.parametrize("rerank", ["client", pytest.param("painless", marks=needs_painless), "client:keep=20>client"])
 def test_reranks_follow_either_fusion(rerank: str, searcher: Searcher) -> None:
     for fusion in ("bm25+dense", "0.3*bm25+0.7*dense"):
         options = {"first_stage": fusion, "rerank": rerank, "size": 10, "window_size": 60, "explain": True}
@@ -135,7 +136,7 @@ def test_reranks_follow_either_fusion(rerank: str, searcher: Searcher) -> None:
     [
         ("engine", None, 1),
         ("engine", "client", 1),
-        ("engine", "painless", 2),
+        pytest.param("engine", "painless", 2, marks=needs_painless),
         ("engine", "client:keep=20>client", 2),
         ("client", None, 1),
         ("client", "client", 2),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from node_under_test import SINCE_3_3
 from opensearchpy import OpenSearch
 from small_index import DIM, sub_field_values, unit
 
@@ -82,7 +83,7 @@ def lucene(inner_product: float) -> float:
 
 
 # How far scores may be off: for encodings as a share of the largest, for tokens each. Lucene's own quantiser knows too
-# little of so small an index for a bound.
+# little of so small an index for a bound, and that of 2.19 even less.
 ERRORS = {"float": (1e-5, 1e-4), "byte": (0.03, 0.03)}
 
 
@@ -91,7 +92,8 @@ def assert_close(variant: str, found: dict[str, float], expected: dict[str, floa
     if variant in ERRORS:
         assert [found[doc_id] for doc_id in common] == pytest.approx([expected[d] for d in common], abs=allowed)
     elif len(common) > 20:
-        assert np.corrcoef([found[d] for d in common], [expected[d] for d in common])[0, 1] > 0.9
+        agreement = np.corrcoef([found[d] for d in common], [expected[d] for d in common])[0, 1]
+        assert agreement > (0.9 if SINCE_3_3 else 0.8)
 
 
 def test_fde_scores_are_the_encodings_inner_products(kept: tuple[str, Stored]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from node_under_test import needs_native
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, RequestError
 from small_index import SmallIndex, codebook, make_index, make_query
@@ -14,12 +15,11 @@ from test_native_search import assert_same, by_key, searched
 
 from opensearch_multivector.encoding.codecs import encode_blob
 from opensearch_multivector.plugin.artifacts import ARTIFACT_INDEX
-from opensearch_multivector.plugin.carried import carried
 from opensearch_multivector.queries.searcher import Searcher
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(carried() is None, reason="the native plugin is not built (make plugin)"),
+    needs_native,
 ]
 
 QUERY = make_query()

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from node_under_test import needs_native
 from opensearchpy import OpenSearch
 from small_index import unit
 
-from opensearch_multivector.plugin.carried import carried
-
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(carried() is None, reason="the native plugin was not built (make plugin says what it needs)"),
+    needs_native,
 ]
 
 DIM = 16

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from node_under_test import needs_seismic
 from opensearchpy import OpenSearch
 from ready_documents import document, load, osmv
 
@@ -165,6 +166,7 @@ def test_sub_fields_of_token_vectors_are_refused(client: OpenSearch, index_name:
     assert not client.indices.exists(index=index_name)
 
 
+@needs_seismic
 def test_seismic_without_vectors(client: OpenSearch, index_name: str) -> None:
     documents = [text | {"weights": weights} for text, weights in zip(TEXTS, WEIGHTS, strict=True)]
     layout = Layout(terms_field="weights")

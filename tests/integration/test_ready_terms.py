@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from node_under_test import needs_seismic
 from opensearchpy import OpenSearch
 from ready_documents import load, write
 
@@ -65,6 +66,7 @@ def test_documents_and_queries_of_ready_weights(client: OpenSearch, index_name: 
     assert load(client, index_name, write(tmp_path / "more.jsonl", lines(1)), layout=LAYOUT).indexed == 1
 
 
+@needs_seismic
 def test_seismic_holds_impacts_up_to_its_ceiling(client: OpenSearch, index_name: str, tmp_path: Path) -> None:
     path = write(tmp_path / "unicoil.jsonl", lines())
     sub_fields = (Seismic(approximate_threshold=1, ceiling=255), Slim(per_document=2))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from node_under_test import needs_painless
 from opensearchpy import OpenSearch
 from small_index import EVERY_RERANK, SmallIndex, make_index, make_query, unit
 
@@ -56,6 +57,7 @@ def test_client_rerank_is_exact_maxsim(small: SmallIndex, searcher: Searcher) ->
         np.testing.assert_allclose([hit.score for hit in result.hits], [score for _, score in expected], rtol=1e-5)
 
 
+@needs_painless
 def test_painless_and_client_agree(small: SmallIndex, searcher: Searcher) -> None:
     """After painless's own transform: a query token whose best similarity s is negative adds s / (1 - s) there."""
     for seed in range(10):

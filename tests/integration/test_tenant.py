@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from node_under_test import needs_painless
 from opensearchpy import OpenSearch, Transport
 from small_index import EVERY_RERANK, SmallIndex, make_index, make_query
 
@@ -99,7 +100,7 @@ def test_what_is_no_clause_is_refused(clause: Any, client: OpenSearch, small: Sm
         Searcher(client, small.name, tenant=TENANT).search(QUERY, filter=clause)
 
 
-@pytest.mark.parametrize("rerank", ["client", "painless", "client:keep=20>client"])
+@pytest.mark.parametrize("rerank", ["client", pytest.param("painless", marks=needs_painless), "client:keep=20>client"])
 def test_a_document_that_changes_its_tenant_between_rounds_is_gone(
     rerank: str, client: OpenSearch, node_url: str, index_name: str
 ) -> None:
@@ -124,5 +125,5 @@ def test_min_score_of_a_stage_cuts_its_ranking(name: str, client: OpenSearch, sm
     cut = (scores[len(scores) // 2] + scores[len(scores) // 2 - 1]) / 2
     kept = searcher.search(QUERY, first_stage=f"{name}:min_score={cut!r}", rerank=None, size=30).hits
     assert [hit.doc_id for hit in kept] == [hit.doc_id for hit in whole if hit.score >= cut]
-    reranked = searcher.search(QUERY, first_stage=f"{name}:min_score={cut!r}", rerank="painless", size=30).hits
+    reranked = searcher.search(QUERY, first_stage=f"{name}:min_score={cut!r}", rerank=EVERY_RERANK[1], size=30).hits
     assert {hit.doc_id for hit in reranked} == {hit.doc_id for hit in kept}

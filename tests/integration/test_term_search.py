@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from node_under_test import SINCE_3_3, needs_seismic
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.encoders.base import Kind, TokenTerms
@@ -58,6 +59,7 @@ def texts(count: int) -> dict[str, str]:
 
 
 TEXTS = texts(120)
+SEISMIC = [pytest.param(stage, marks=needs_seismic) for stage in ("seismic", "seismic:heap_factor=9")]
 QUERIES = ["w1 w2 w3", "w7 w7 w8 w9 w10", "w39"]
 
 
@@ -83,7 +85,8 @@ def fill(client: OpenSearch, name: str, *sub_fields: Slim | Seismic | StoredToke
 def searcher(client: OpenSearch) -> Iterator[Searcher]:
     name = "osmv-test-terms"
     client.indices.delete(index=name, params={"ignore_unavailable": "true"})
-    searcher = fill(client, name, Slim(), StoredTokenTerms(), Seismic(approximate_threshold=1))
+    seismic = (Seismic(approximate_threshold=1),) if SINCE_3_3 else ()
+    searcher = fill(client, name, Slim(), StoredTokenTerms(), *seismic)
     client.indices.forcemerge(index=name, params={"max_num_segments": "1"})
     client.indices.refresh(index=name)
     yield searcher
@@ -120,6 +123,7 @@ def test_the_rerank_is_the_exact_score(searcher: Searcher, query: str) -> None:
     assert found(searcher, query, "slim", "slim") == pytest.approx(expected(naive.exact(query_tokens(query))), rel=1e-6)
 
 
+@needs_seismic
 @pytest.mark.parametrize("query", QUERIES)
 def test_seismic_is_slim_within_its_rounding(searcher: Searcher, query: str) -> None:
     """Weights of documents are 255 steps of 4, of the query 255 steps of its heaviest."""
@@ -145,7 +149,7 @@ def test_a_query_of_few_terms_counts_its_heaviest_alone(searcher: Searcher) -> N
     assert fused_terms(terms, ENCODER.vocabulary).keys() == upper.keys()
 
 
-@pytest.mark.parametrize("stage", ["slim", "slim:way=neural_sparse", "seismic", "seismic:heap_factor=9"])
+@pytest.mark.parametrize("stage", ["slim", "slim:way=neural_sparse", *SEISMIC])
 @pytest.mark.parametrize("rerank", [None, "slim"])
 def test_filters_never_leak(searcher: Searcher, stage: str, rerank: str | None) -> None:
     everything = found(searcher, QUERIES[1], stage, rerank)
@@ -227,6 +231,6 @@ def test_what_does_not_go_together_is_refused(client: OpenSearch, index_name: st
     with pytest.raises(InputError, match="'token_terms' holds the terms of each token"):
         index_documents(client, index_name, [], encoder=None, layout=layout, sub_fields=(StoredTokenTerms(),))
     nameless = EncodedQuery(terms=QueryTerms.ready({"t1.1": 1.0}))
-    for stage, rerank in (("slim", "slim"), ("seismic", None)):
+    for stage, rerank in (("slim", "slim"), *([("seismic", None)] if SINCE_3_3 else [])):
         with pytest.raises(InputError, match="needs the terms of each query token"):
             searcher.search(nameless, first_stage=stage, rerank=rerank)
