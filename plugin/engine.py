@@ -7,8 +7,7 @@ takes the native plugin.
 
 from __future__ import annotations
 
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from opensearchpy import OpenSearch, exceptions
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
 
 _PLUGINS = {"filter_path": "nodes.*.name,nodes.*.plugins.name"}
+_BUSY = 429
 _SHARDS = "index.number_of_shards"
 # Where a user's role holds a query (document-level security), every search is wrapped in it, which `hybrid` refuses.
 _TRIAL = {"size": 0, "query": {"hybrid": {"queries": [{"match_none": {}}]}}}
@@ -27,10 +27,14 @@ _TRIAL = {"size": 0, "query": {"hybrid": {"queries": [{"match_none": {}}]}}}
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """``fuses``: whether it fuses as the client would, for one index; ``scores``: whether it computes MaxSim."""
+    """``fuses``: whether it fuses as the client would, for one index; ``scores``: whether it computes MaxSim.
+
+    ``lasting``: whether it stays so; False: somebody was too busy to say, so that it is to be asked again.
+    """
 
     fuses: bool = False
     scores: bool = False
+    lasting: bool = field(default=True, compare=False)
 
 
 def ask_engine(client: OpenSearch, index: str) -> Engine:
@@ -40,14 +44,15 @@ def ask_engine(client: OpenSearch, index: str) -> Engine:
             nodes = client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS)
             engine = _engine(nodes, client.indices.get_settings(index=index, name=_SHARDS))
             if engine.fuses:
-                with suppress(exceptions.TransportError):  # busy, or refused: it does not fuse, whatever else it can
+                try:
                     client.search(index=index, body=_TRIAL)
-                    return engine
-            return replace(engine, fuses=False)
+                except exceptions.TransportError as error:  # it does not fuse, whatever else it can
+                    return replace(engine, fuses=False, lasting=_lasting(error))
+            return engine
         except exceptions.ConnectionError:
             raise
-        except exceptions.TransportError:
-            return Engine()
+        except exceptions.TransportError as error:
+            return Engine(lasting=_lasting(error))
 
 
 async def ask_engine_async(client: AsyncOpenSearch, index: str) -> Engine:
@@ -57,14 +62,20 @@ async def ask_engine_async(client: AsyncOpenSearch, index: str) -> Engine:
             nodes = await client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS)
             engine = _engine(nodes, await client.indices.get_settings(index=index, name=_SHARDS))
             if engine.fuses:
-                with suppress(exceptions.TransportError):  # busy, or refused: it does not fuse, whatever else it can
+                try:
                     await client.search(index=index, body=_TRIAL)
-                    return engine
-            return replace(engine, fuses=False)
+                except exceptions.TransportError as error:  # it does not fuse, whatever else it can
+                    return replace(engine, fuses=False, lasting=_lasting(error))
+            return engine
         except exceptions.ConnectionError:
             raise
-        except exceptions.TransportError:
-            return Engine()
+        except exceptions.TransportError as error:
+            return Engine(lasting=_lasting(error))
+
+
+def _lasting(error: exceptions.TransportError) -> bool:
+    """Whether a refusal is for good: being busy is not."""
+    return isinstance(error.status_code, int) and error.status_code < 500 and error.status_code != _BUSY
 
 
 def _engine(nodes: dict[str, Any], settings: dict[str, Any]) -> Engine:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
 
 _FORBIDDEN = 403
+_META = {"filter_path": "*.mappings._meta", "ignore": [404]}
 _UUID = {"filter_path": "*.settings.index.uuid"}
 
 
@@ -35,10 +36,17 @@ class Sidecar:
     filter_fields: frozenset[str]
 
 
-def find_field(
-    client: OpenSearch, index: str, field: str, sidecar: str | None = None
-) -> tuple[FieldSpec, Sidecar | None]:
-    """A field's description, and the sidecar that holds it; None where the index itself does.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A field's description, the sidecar that holds it (None: the index itself does), and the concrete indices."""
+
+    spec: FieldSpec
+    sidecar: Sidecar | None
+    indices: frozenset[str]
+
+
+def find_field(client: OpenSearch, index: str, field: str, sidecar: str | None = None) -> Found:
+    """A field's description, and where it is.
 
     ``index`` may be an alias. ``sidecar``: its name, for users who may not read where attachments are kept. Raises
     ClusterError where an index is missing or may not be read, MismatchError where the field is neither described in the
@@ -48,12 +56,12 @@ def find_field(
         mappings = client.indices.get_mapping(index=index)
     if sidecar is None:
         if not mappings or _describe(mappings, field):
-            return spec_from_mappings(mappings, index, field), None
+            return _in_it(index, mappings, field)
         concrete = _only(mappings, index, field)
         with _whether_attached(concrete, field):
             attached = _of_field(attachments_of(client, concrete), field)
         if attached is None:
-            return spec_from_mappings(mappings, index, field), None
+            return _in_it(index, mappings, field)
         with cluster_errors():
             settings = client.indices.get_settings(index=concrete, params=_UUID | {"ignore": [_FORBIDDEN]})
         sidecar = _target(attached, settings)
@@ -62,26 +70,51 @@ def find_field(
     return _read(index, mappings, sidecar, beside, field)
 
 
-async def find_field_async(
-    client: AsyncOpenSearch, index: str, field: str, sidecar: str | None = None
-) -> tuple[FieldSpec, Sidecar | None]:
+async def find_field_async(client: AsyncOpenSearch, index: str, field: str, sidecar: str | None = None) -> Found:
     """As `find_field`."""
     with cluster_errors():
         mappings = await client.indices.get_mapping(index=index)
     if sidecar is None:
         if not mappings or _describe(mappings, field):
-            return spec_from_mappings(mappings, index, field), None
+            return _in_it(index, mappings, field)
         concrete = _only(mappings, index, field)
         with _whether_attached(concrete, field):
             attached = _of_field(await attachments_of_async(client, concrete), field)
         if attached is None:
-            return spec_from_mappings(mappings, index, field), None
+            return _in_it(index, mappings, field)
         with cluster_errors():
             settings = await client.indices.get_settings(index=concrete, params=_UUID | {"ignore": [_FORBIDDEN]})
         sidecar = _target(attached, settings)
     with cluster_errors():
         beside = await client.indices.get_mapping(index=sidecar, params={"ignore": [404]})
     return _read(index, mappings, sidecar, beside, field)
+
+
+def sidecar_stays(client: OpenSearch, found: Found) -> bool:
+    """Whether the sidecar is what it was: one that was made anew has the same name, and may be of another encoder."""
+    assert found.sidecar is not None
+    with cluster_errors():
+        mappings = client.indices.get_mapping(index=found.sidecar.name, params=_META)
+    return _describes(mappings, found)
+
+
+async def sidecar_stays_async(client: AsyncOpenSearch, found: Found) -> bool:
+    """As `sidecar_stays`."""
+    assert found.sidecar is not None
+    with cluster_errors():
+        mappings = await client.indices.get_mapping(index=found.sidecar.name, params=_META)
+    return _describes(mappings, found)
+
+
+def _describes(mappings: dict[str, Any], found: Found) -> bool:
+    assert found.sidecar is not None
+    if mappings.keys() != {found.sidecar.name}:
+        return False
+    return spec_from_mappings(mappings, found.sidecar.name, found.spec.field) == found.spec
+
+
+def _in_it(index: str, mappings: dict[str, Any], field: str) -> Found:
+    return Found(spec_from_mappings(mappings, index, field), None, frozenset(mappings))
 
 
 def _describe(mappings: dict[str, Any], field: str) -> bool:
@@ -130,16 +163,14 @@ def _target(attachment: Attachment, settings: dict[str, Any]) -> str:
     return attachment.target
 
 
-def _read(
-    index: str, mappings: dict[str, Any], sidecar: str, beside: dict[str, Any], field: str
-) -> tuple[FieldSpec, Sidecar]:
+def _read(index: str, mappings: dict[str, Any], sidecar: str, beside: dict[str, Any], field: str) -> Found:
     concrete = _only(mappings, index, field)
     if "error" in beside or not beside:
         raise ClusterError(f"the sidecar {sidecar!r} of index {concrete!r} is gone: detach it and attach again")
     spec = spec_from_mappings(beside, sidecar, field)
     ((name, body),) = beside.items()
     own = {key: value for key, value in body["mappings"].get("properties", {}).items() if key != field}
-    return spec, Sidecar(name, concrete, frozenset(_names(own)))
+    return Found(spec, Sidecar(name, concrete, frozenset(_names(own))), frozenset(mappings))
 
 
 def _names(properties: dict[str, Any], above: str = "") -> Iterator[str]:

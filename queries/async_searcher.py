@@ -4,69 +4,81 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from tenacity import AsyncRetrying
+from opensearchpy.exceptions import OpenSearchException
 
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
+from opensearch_multivector.errors import BusyError, InputError, OsmvError
 from opensearch_multivector.plugin.artifacts import load_state_async
-from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.engine import Engine, ask_engine_async
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
-from opensearch_multivector.plugin.sidecar import Sidecar, find_field_async
+from opensearch_multivector.plugin.sidecar import Found, Sidecar, find_field_async, sidecar_stays_async
+from opensearch_multivector.queries.breaker import Breaker
+from opensearch_multivector.queries.budget import Budget
+from opensearch_multivector.queries.delivery import Answer, Call, Delivery
+from opensearch_multivector.queries.described import MOVES, REFRESH_AFTER, Described, Descriptions, Tried
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import Dsl
 from opensearch_multivector.queries.plan import plan
-from opensearch_multivector.queries.query_encoder import QueryEncoder
-from opensearch_multivector.queries.request import SearchRequest, check_clause
+from opensearch_multivector.queries.request import SearchRequest, check_clause, check_defaults
 from opensearch_multivector.queries.results import SearchResult
-from opensearch_multivector.queries.rounds import Response, Round
-from opensearch_multivector.queries.transport import (
-    PATIENCE,
-    advance,
-    book,
-    msearch_lines,
-    responses_of_batch,
-    search_params,
-    takes_msearch,
-    with_timings,
-)
+from opensearch_multivector.queries.rounds import MovedError, Round, Search
+from opensearch_multivector.queries.transport import advance, book, with_timings
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
 
 # Searches under way at once in `search_many`: more would only queue in the cluster.
 _CONCURRENT = 4
+_WAITING = 100
 
 
 class AsyncSearcher:
     """`Searcher` for asyncio: same options, same results. Made by `await AsyncSearcher.open(client, index)`.
 
-    Encoding and scoring are computation, so they run in a thread; the event loop stays free.
+    Encoding and scoring are computation, so they run in a thread; the event loop stays free. A search whose task is
+    cancelled ends in OpenSearch, too.
     """
 
     def __init__(
         self,
         client: AsyncOpenSearch,
         index: str,
-        spec: FieldSpec,
+        found: Found,
+        *,
         encoder: Encoder | None = None,
         term_encoder: TermEncoder | None = None,
         tenant: Dsl | None = None,
-        sidecar: Sidecar | None = None,
+        sidecar: str | None = None,
+        refresh_after: float = REFRESH_AFTER,
+        breaker: Breaker | None = None,
+        max_concurrent: int | None = None,
+        max_waiting: int = _WAITING,
+        **defaults: Any,
     ) -> None:
         self.index = index
         if tenant is not None:
             check_clause("tenant", tenant)
+        check_defaults(defaults)
+        if (max_concurrent is not None and max_concurrent < 1) or max_waiting < 0:
+            raise InputError(f"max_concurrent is at least 1 and max_waiting 0, not {max_concurrent} and {max_waiting}")
         self._tenant = tenant
-        self._engine: Engine | None = None  # asked for at the first search that leaves something open
-        self.spec = spec
-        self.sidecar = sidecar
+        self._defaults = defaults
+        self._named = (found.spec.field, sidecar)
         self._client = client
-        self._queries = QueryEncoder(spec, encoder, term_encoder)
-        # Tokenizers are not made for several threads at once, and two encodings would only share the same cores.
+        self.breaker = breaker or Breaker()
+        self._descriptions = Descriptions(found.spec, encoder, term_encoder, refresh_after)
+        self._descriptions.take(found)
+        # Two encodings would only share the same cores, and keep a thread each waiting.
         self._encoding = asyncio.Lock()
+        self._turns = None if max_concurrent is None else asyncio.Semaphore(max_concurrent)
+        self._max_waiting = max_waiting
+        self._waiting = 0
 
     @classmethod
     async def open(
@@ -75,31 +87,34 @@ class AsyncSearcher:
         index: str,
         *,
         field: str = DEFAULT_FIELD,
-        encoder: Encoder | None = None,
-        term_encoder: TermEncoder | None = None,
-        tenant: Dsl | None = None,
         sidecar: str | None = None,
+        **options: Any,
     ) -> AsyncSearcher:
-        """Read the field's description from the index; takes and raises what `Searcher` does."""
-        spec, found = await find_field_async(client, index, field, sidecar)
-        return cls(client, index, await load_state_async(client, spec), encoder, term_encoder, tenant, found)
+        """Read the field's description from the index; takes and raises what `Searcher` does.
+
+        And it takes ``max_concurrent`` (searches under way at once; None: any number) and ``max_waiting`` (as many more
+        wait for their turn; those beyond raise BusyError).
+        """
+        found = await find_field_async(client, index, field, sidecar)
+        found = replace(found, spec=await load_state_async(client, found.spec))
+        return cls(client, index, found, sidecar=sidecar, **options)
+
+    @property
+    def spec(self) -> FieldSpec:
+        """The field's description, as last read."""
+        return self._descriptions.current.spec
+
+    @property
+    def sidecar(self) -> Sidecar | None:
+        """What holds the field, where it is not the index itself."""
+        return self._descriptions.current.sidecar
 
     async def search(self, query: str | EncodedQuery, **options: Any) -> SearchResult:
         """See `Searcher.search`."""
-        request = SearchRequest(query, **options).within(self._tenant).on(self.spec, self.sidecar)
-        start = time.perf_counter()
-        async with self._encoding:
-            (encoded,) = await asyncio.to_thread(self._queries.encode, [query], request.needs)
-            spans = await asyncio.to_thread(self._queries.spans) if request.explain else None
-        timings = {"encode": (time.perf_counter() - start) * 1e3}
-        running = plan(self.spec, request, encoded, spans, await self._engine_for(request), self.sidecar)
-        outcome = await asyncio.to_thread(advance, running, None)
-        while isinstance(outcome, Round):
-            sent = time.perf_counter()
-            answer = await self._run(outcome)
-            book(timings, outcome.stage, (time.perf_counter() - sent) * 1e3)
-            outcome = await asyncio.to_thread(advance, running, answer)
-        return with_timings(outcome, timings, start)
+        request = SearchRequest(query, **(self._defaults | options)).within(self._tenant)
+        start, budget = time.perf_counter(), request.budget()
+        async with self._turn(budget):
+            return await self._settled(request, budget, start)
 
     async def search_many(self, queries: Sequence[str | EncodedQuery], **options: Any) -> list[SearchResult]:
         """`search` for many queries, a few at a time side by side; results in their order."""
@@ -109,24 +124,149 @@ class AsyncSearcher:
             async with limit:
                 return await self.search(query, **options)
 
-        return list(await asyncio.gather(*map(one, queries)))
+        try:
+            async with asyncio.TaskGroup() as group:  # one that fails ends the others
+                tasks = [group.create_task(one(query)) for query in queries]
+        except BaseExceptionGroup as failed:
+            raise failed.exceptions[0] from None
+        return [task.result() for task in tasks]
 
-    async def _engine_for(self, request: SearchRequest) -> Engine:
-        if self._engine is None and request.asks_engine:
-            self._engine = await ask_engine_async(self._client, self.sidecar.name if self.sidecar else self.index)
-        return self._engine or Engine()
+    @asynccontextmanager
+    async def _turn(self, budget: Budget) -> AsyncIterator[None]:
+        """One of the searches that may be under way. Raises BusyError, BudgetError."""
+        if self._turns is None:
+            yield
+            return
+        if self._turns.locked() and self._waiting >= self._max_waiting:
+            raise BusyError(
+                f"{self._waiting} searches wait for their turn already: search less at once, or raise max_concurrent "
+                "or max_waiting"
+            )
+        self._waiting += 1
+        try:
+            left = budget.left()
+            async with asyncio.timeout(None if left == inf else left):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise budget.error("first_stage") from None
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
 
-    async def _run(self, round_: Round) -> list[Response]:
-        async def send() -> list[Response]:
-            if len(round_.bodies) == 1 or not takes_msearch(round_):
-                params = search_params(round_)
-                return [
-                    await self._client.search(body=body, index=index or self.index, params=params)
-                    for index, body in round_.sent
-                ]
-            response = await self._client.msearch(body=msearch_lines([round_]), index=self.index)
-            return responses_of_batch([round_], response)[0]
+    async def _settled(self, request: SearchRequest, budget: Budget, start: float) -> SearchResult:
+        """As `Searcher._settled`."""
+        described = await self._read() if self._descriptions.is_old() else self._descriptions.current
+        repeated = False
+        for _ in range(MOVES):
+            tried = await self._try(described, request, budget, start)
+            now = await self._look_again(described, tried)
+            if now is described and not isinstance(tried.error, MovedError):
+                if repeated or not tried.is_worth_another:
+                    break
+                repeated = True
+            described = now
+        (result,) = tried.outcome()
+        return result
 
-        with cluster_errors():
-            answers: list[Response] = await AsyncRetrying(**PATIENCE)(send)
-            return answers
+    async def _look_again(self, described: Described, tried: Tried) -> Described:
+        """As `Searcher._look_again`."""
+        try:
+            if not tried.asks_again and (
+                tried.error or not described.sidecar or await sidecar_stays_async(self._client, described.found)
+            ):
+                return described
+            return await self._read()
+        except OsmvError:
+            if tried.error or all(search.degraded for search in tried.searches):
+                return described
+            raise
+
+    async def _read(self) -> Described:
+        field, sidecar = self._named
+        found = await find_field_async(self._client, self.index, field, sidecar)
+        spec = self._descriptions.known(found) or await load_state_async(self._client, found.spec)
+        return self._descriptions.take(replace(found, spec=spec))
+
+    async def _try(self, described: Described, request: SearchRequest, budget: Budget, start: float) -> Tried:
+        searches: list[Search] = []
+        try:
+            return Tried(searches, [await self._search(described, request, budget, searches, start)])
+        except (OsmvError, MovedError) as error:
+            return Tried(searches, [], error)
+
+    async def _search(
+        self, described: Described, request: SearchRequest, budget: Budget, searches: list[Search], start: float
+    ) -> SearchResult:
+        """Search by one description."""
+        request = request.on(described.spec, described.sidecar)
+        self._descriptions.check_query(described, request.query)
+        began = time.perf_counter()
+        async with self._encoding:
+            (encoded,) = await asyncio.to_thread(described.queries.encode, [request.query], request.needs)
+            spans = await asyncio.to_thread(described.queries.spans) if request.explain else None
+        timings = {"encode": (time.perf_counter() - began) * 1e3}
+        found = described.found
+        search = Search(described.spec, request, encoded, found.sidecar, found.indices, budget, self.breaker)
+        searches.append(search)
+        running = plan(search, spans, await self._engine_for(described, request))
+        outcome = await asyncio.to_thread(advance, running, None)
+        while isinstance(outcome, Round):
+            sent = time.perf_counter()
+            (answer,) = await self._deliver([(search, outcome)])
+            book(timings, outcome.stage, (time.perf_counter() - sent) * 1e3)
+            outcome = await asyncio.to_thread(advance, running, answer)
+        return with_timings(outcome, timings, start)
+
+    async def _engine_for(self, described: Described, request: SearchRequest) -> Engine:
+        if not request.asks_engine:
+            return Engine()
+        known = self._descriptions.engine(described)
+        if known is None:
+            name = described.sidecar.name if described.sidecar else self.index
+            known = self._descriptions.learn(described, await ask_engine_async(self._client, name))
+        return known
+
+    async def _deliver(self, rounds: list[tuple[Search, Round]]) -> list[Answer]:
+        delivery = Delivery(self.index, rounds)
+        while call := delivery.next_call():
+            await asyncio.sleep(call.pause)
+            hedged = False
+            try:
+                if call.hedge_after is None:
+                    response = await self._send(call.kind, call.arguments)
+                else:
+                    response, hedged = await self._hedged(call, call.hedge_after)
+            except OpenSearchException as error:
+                delivery.failed(error)
+            else:
+                delivery.answered(response, hedged)
+        return delivery.answers()
+
+    async def _send(self, kind: str, arguments: dict[str, Any]) -> Any:
+        return await getattr(self._client, kind)(**arguments)
+
+    async def _hedged(self, call: Call, after: float) -> tuple[Any, bool]:
+        """The first answer of two requests, of which the second was sent if ``after`` seconds brought none.
+
+        The other's connection is closed, by which OpenSearch ends its search.
+        """
+        first, second = call.copies()
+        tasks = [asyncio.create_task(self._send(call.kind, first))]
+        try:
+            done, running = await asyncio.wait(tasks, timeout=after)
+            hedged = not done
+            if hedged:
+                tasks.append(asyncio.create_task(self._send(call.kind, second)))
+                running = set(tasks)
+            while not any(each.exception() is None for each in done) and running:
+                more, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                done = done | more
+            best = next((each for each in done if each.exception() is None), next(iter(done)))
+            return best.result(), hedged
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)

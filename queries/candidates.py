@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
+from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.queries.first_stages import FirstStage, FirstStages, parse_first_stages
 from opensearch_multivector.queries.first_stages.hybrid import Hybrid, why_not_hybrid
 from opensearch_multivector.queries.fusion import best_first, fuse
 from opensearch_multivector.queries.rerankers import Key, Reranker, key_of
-from opensearch_multivector.queries.rounds import Body, Response, Round, Rounds, Search
+from opensearch_multivector.queries.rounds import Body, Response, Round, Rounds, Search, ask
 
 # Equal scores by id. The id then comes with the order, and nothing has to be read from the stored fields of each hit,
 # which takes ten times as long as all else where a thousand are asked for.
@@ -22,6 +23,7 @@ class Candidates:
     """The first stage's ranking, best first, and the raw hits by key.
 
     ``rider``: what the request took along for the first rerank, which then reads ``hits``; None: it took nothing.
+    ``failed``: why OpenSearch could not rerank, so that nothing shall.
     """
 
     ranking: list[tuple[Key, float]]
@@ -29,6 +31,7 @@ class Candidates:
     total: int
     took: float
     rider: Body | None
+    failed: ClusterError | None = None
 
     @property
     def rescored(self) -> bool:
@@ -41,15 +44,28 @@ def find_candidates(search: Search, chain: tuple[Reranker, ...], engine_fuses: b
     first = _fused_where(parse_first_stages(search.request.first_stage), search, engine_fuses)
     gathered = _gathered(first, search.request.window_size)
     rider = _rider(first, chain, search, gathered)
-    responses = yield Round(
+    hit_bytes = chain[0].hit_bytes(search.spec) * gathered if rider else 0
+    try:
+        responses = yield from ask(search, _round(first, search, rider, hit_bytes))
+    except ClusterError as error:
+        if not (search.request.degrade and rider and "rescore" in rider):
+            raise
+        # Where the same succeeds without the rerank, it was the rerank that failed.
+        responses = yield from ask(search, _round(first, search, None))
+        return replace(_candidates(first, search, responses, None), failed=error)
+    return _candidates(first, search, responses, rider)
+
+
+def _round(first: FirstStages, search: Search, rider: Body | None, response_bytes: int = 0) -> Round:
+    return Round(
         "first_stage",
         [_body(stage, search, rider or {}) for stage in first.stages],
         search.request.routing,
-        chain[0].hit_bytes(search.spec) * gathered if rider else 0,
+        response_bytes,
         {name: value for stage in first.stages for name, value in stage.url_parameters.items()},
         [search.index_of(stage) for stage in first.stages],
+        rescored=rider is not None and "rescore" in rider,
     )
-    return _candidates(first, search, responses, rider)
 
 
 def _fused_where(first: FirstStages, search: Search, engine_fuses: bool) -> FirstStages:

@@ -12,7 +12,7 @@ from opensearch_multivector.queries.rerankers import Key, find
 from opensearch_multivector.queries.rerankers.blobs import blob_of, blob_parts
 from opensearch_multivector.queries.rerankers.client import vectors_bytes
 from opensearch_multivector.queries.results import Hit
-from opensearch_multivector.queries.rounds import Body, Round, Rounds, Search, by_key, slices
+from opensearch_multivector.queries.rounds import Body, Round, Rounds, Search, ask, by_key, slices
 
 
 def read_page(search: Search, ranked: Sequence[Hit], spans: TokenSpans | None) -> Rounds[list[Hit]]:
@@ -27,13 +27,15 @@ def read_page(search: Search, ranked: Sequence[Hit], spans: TokenSpans | None) -
         body = search.held(find(_keys(part))) | {"_source": _source(search)}
         if request.explain:
             body |= blob_parts(spec, VECTORS)
-        (response,) = yield Round("fetch", [body], request.routing, hit_bytes * len(part))
+        (response,) = yield from ask(search, Round("fetch", [body], request.routing, hit_bytes * len(part)))
         fetched = by_key(response["hits"]["hits"])
         for hit in part:
             raw = fetched.get(_key(hit))
-            if raw is not None:  # else deleted between the rounds
-                hit = replace(hit, source=raw.get("_source", {}))
-                complete.append(_matched(search, hit, raw, spans) if request.explain else hit)
+            if raw is None:  # deleted between the rounds, unless the alias was moved
+                search.missing = True
+                continue
+            hit = replace(hit, source=raw.get("_source", {}))
+            complete.append(_matched(search, hit, raw, spans) if request.explain else hit)
     return complete
 
 
@@ -57,7 +59,7 @@ def read_page_back(search: Search, ranked: Sequence[Hit], spans: TokenSpans | No
             "_source": False if passing else _source(search),
             "seq_no_primary_term": True,
         }
-        (response,) = yield Round("fetch", [body], request.routing)
+        (response,) = yield from ask(search, Round("fetch", [body], request.routing))
         fetched = by_key(response["hits"]["hits"])
         for hit in part:
             if len(shown) == target:
@@ -83,7 +85,7 @@ def visible(search: Search, doc_ids: Iterable[str]) -> Rounds[frozenset[str]]:
     """Those documents of a sidecar that the caller may see in the user's index."""
     assert search.sidecar is not None
     body = search.held(find([(search.sidecar.index, doc_id) for doc_id in doc_ids])) | {"_source": False}
-    (response,) = yield Round("fetch", [body], search.request.routing)
+    (response,) = yield from ask(search, Round("fetch", [body], search.request.routing))
     return frozenset(hit["_id"] for hit in response["hits"]["hits"])
 
 
@@ -95,7 +97,8 @@ def _blobs(search: Search, page: Sequence[Hit]) -> Rounds[dict[Key, dict[str, An
         body: Body = find(search.there(_keys(part))) | {"_source": False} | blob_parts(search.spec, VECTORS)
         body = search.of_vectors(body)
         size = hit_bytes * len(part)
-        (response,) = yield Round("fetch", [body], search.request.routing, size, indices=[search.vectors_in])
+        round_ = Round("fetch", [body], search.request.routing, size, indices=[search.vectors_in])
+        (response,) = yield from ask(search, round_)
         found |= by_key(search.here(response["hits"]["hits"]))
     return found
 

@@ -11,47 +11,41 @@ import time
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.plugin.engine import Engine
-from opensearch_multivector.plugin.fields import FieldSpec
-from opensearch_multivector.plugin.sidecar import Sidecar
 from opensearch_multivector.queries.candidates import Candidates, by_score, find_candidates
-from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.explain import TokenSpans
 from opensearch_multivector.queries.page import read_page, read_page_back, visible
-from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.rerankers import Key, Reranked, Reranker, in_one_request, parse_rerank
 from opensearch_multivector.queries.results import Hit, SearchResult
-from opensearch_multivector.queries.rounds import Round, Rounds, Search, by_key, slices
+from opensearch_multivector.queries.rounds import Round, Rounds, Search, ask, by_key, slices
 
 _UNKNOWN = Engine()
 _ABSENT = "is not in the sidecar yet: `osmv backfill` or `osmv follow` fills it"
 
+# Few enough to be scored within some milliseconds.
+_HITS_AT_ONCE = 32
+
 Plan: TypeAlias = Rounds[SearchResult]
 
 
-def plan(
-    spec: FieldSpec,
-    request: SearchRequest,
-    query: EncodedQuery,
-    spans: TokenSpans | None,
-    engine: Engine = _UNKNOWN,
-    sidecar: Sidecar | None = None,
-) -> Plan:
+def plan(search: Search, spans: TokenSpans | None, engine: Engine = _UNKNOWN) -> Plan:
     """Plan one search, of a request that `SearchRequest.on` has checked.
 
     ``spans`` finds token spans for `explain`; None: tokens are named by their position.
 
     ``engine``: what OpenSearch can do, for a request that leaves that open (``fusion="auto"``, ``rerank="auto"``).
 
-    ``sidecar``: what holds `F.*`, where it is not the index itself.
-
-    The result's ``timings`` hold only what is computed here; the runner adds what it measured.
+    The result's ``timings`` hold only what is computed here; the runner adds what it measured. What a round failed of
+    is thrown in at its place: ClusterError, which ends the search unless it may be degraded. Raises MovedError.
     """
-    search = Search(spec, request, query, sidecar)
+    request = search.request
     chain = in_one_request(parse_rerank(request.rerank, engine.scores))
-    candidates = yield from find_candidates(search, chain, engine.fuses)
-    timings = {"first_stage_took": candidates.took}
-    ranking, skipped = yield from _reranked(search, chain, candidates, timings)
+    if chain and request.degrade and not search.breaker.allows():
+        search.give_up("rerank", "not tried, since it failed again and again in the last seconds")
+        chain = ()
+    timings: dict[str, float] = {}
+    candidates, ranking, skipped = yield from _ranked(search, chain, engine, timings)
     if request.min_score is not None:
         ranking = [(key, score) for key, score in ranking if score >= request.min_score]
 
@@ -64,9 +58,45 @@ def plan(
             seen = yield from visible(search, skipped)
             skipped = {doc_id: reason for doc_id, reason in skipped.items() if doc_id in seen}
     else:
-        found = yield from read_page(search, ranked, spans)
+        try:
+            found = yield from read_page(search, ranked, spans)
+        except ClusterError as error:
+            if not request.degrade:
+                raise
+            search.give_up("fetch", error)
+            found = ranked[request.offset : request.offset + request.size]
     handed_on = min(candidates.total, request.window_size) if candidates.rescored else len(candidates.ranking)
-    return SearchResult(found, candidates.total, handed_on, skipped, timings)
+    degraded = tuple(search.degraded)
+    return SearchResult(found, candidates.total, handed_on, skipped, timings, degraded, search.hedged)
+
+
+def _ranked(
+    search: Search, chain: tuple[Reranker, ...], engine: Engine, timings: dict[str, float]
+) -> Rounds[tuple[Candidates, list[tuple[Key, float]], dict[str, str]]]:
+    """The candidates, and how they are ranked: as the first stage does where the rerank fails and that is wanted."""
+    ended = False
+    try:
+        candidates = yield from find_candidates(search, chain, engine.fuses)
+        timings["first_stage_took"] = candidates.took
+        if not chain or not candidates.ranking:
+            return candidates, candidates.ranking, {}
+        try:
+            if not (candidates.failed or candidates.rescored):
+                search.budget.check("rerank")  # what took its time was not the rerank
+            ended = True
+            with search.breaker.attempt():
+                if candidates.failed:
+                    raise candidates.failed
+                ranking, skipped = yield from _reranked(search, chain, candidates, timings)
+        except ClusterError as error:
+            if not search.request.degrade:
+                raise
+            search.give_up("rerank", error)
+            return candidates, candidates.ranking, {}
+        return candidates, ranking, skipped
+    finally:
+        if chain and not ended:
+            search.breaker.gave_up()
 
 
 def _reranked(
@@ -105,8 +135,11 @@ def _candidates_again(
     if search.sidecar is None:
         body = search.held(body)
     round_ = Round("rerank_fetch", [body], search.request.routing, response_bytes, indices=[search.vectors_in])
-    (response,) = yield round_
-    return search.here(response["hits"]["hits"])
+    (response,) = yield from ask(search, round_)
+    hits = search.here(response["hits"]["hits"])
+    if len(hits) < len(keys):
+        search.missing = True
+    return hits
 
 
 def _score(
@@ -116,8 +149,16 @@ def _score(
     reranked: Reranked,
     timings: dict[str, float],
 ) -> None:
+    """Raises BudgetError where what is computed here takes longer than the rerank may: it is seen to every few hits."""
     start = time.perf_counter()
-    part = reranker.read(search.spec, search.query, hits)
-    reranked.scores.update(part.scores)
-    reranked.skipped.update(part.skipped)
+    limited = search.budget.limits and reranker.hit_bytes(search.spec) > 0
+    step = _HITS_AT_ONCE if limited else max(1, len(hits))
+    for first in range(0, len(hits), step):
+        if limited:
+            search.budget.check("rerank")
+        began = search.budget.clock()
+        part = reranker.read(search.spec, search.query, hits[first : first + step])
+        search.budget.spend("rerank", search.budget.clock() - began)
+        reranked.scores.update(part.scores)
+        reranked.skipped.update(part.skipped)
     timings["rerank"] = timings.get("rerank", 0.0) + (time.perf_counter() - start) * 1e3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence, Set
 from dataclasses import replace
 
@@ -19,16 +20,22 @@ from opensearch_multivector.queries.explain import TokenSpans
 
 
 class QueryEncoder:
-    """Encodes what a request needs and nothing else; loads each encoder at its first use.
+    """Encodes what a request needs and nothing else; loads each encoder at its first use. Threads may share it.
 
     ``spec`` must have its artifacts loaded. Given encoders must be the index's own, by fingerprint: MismatchError
-    otherwise, never an answer of garbage.
+    otherwise, never an answer of garbage. ``encoding``: held while an encoder is at work, where several share one.
     """
 
     def __init__(
-        self, spec: FieldSpec, encoder: Encoder | None = None, term_encoder: TermEncoder | None = None
+        self,
+        spec: FieldSpec,
+        encoder: Encoder | None = None,
+        term_encoder: TermEncoder | None = None,
+        encoding: threading.RLock | None = None,
     ) -> None:
         self._spec = spec
+        # Tokenizers are not made for several threads at once, and two encodings would only share the same cores.
+        self._encoding = encoding or threading.RLock()
         self._encoder = encoder
         self._term_encoder = term_encoder
         self._reducer = Reducer(parse_reductions(spec.reduce), spec.state.get("projection"))
@@ -36,6 +43,11 @@ class QueryEncoder:
             _check("encoder", encoder, spec.need_vectors("an encoder"))
         if term_encoder is not None and spec.terms is not None:
             _check("term encoder", term_encoder, spec.terms)
+
+    @property
+    def loaded(self) -> tuple[Encoder | None, TermEncoder | None]:
+        """The encoders that were given or have been loaded."""
+        return self._encoder, self._term_encoder
 
     def encoder(self) -> Encoder:
         """The token-vector encoder, loaded by the name in the index where none was given."""
@@ -70,13 +82,18 @@ class QueryEncoder:
         """What finds token spans for `explain`, or None where the vectors came without an encoder."""
         if self._spec.need_vectors("explain").name == READY_VECTORS:
             return None
-        return self.encoder().offsets if self._reducer.keeps_tokens else self._reduced_spans
+        return self._token_spans if self._reducer.keeps_tokens else self._reduced_spans
+
+    def _token_spans(self, text: str, kind: Kind) -> IntArray:
+        with self._encoding:
+            return self.encoder().offsets(text, kind)
 
     def _reduced_spans(self, text: str, kind: Kind) -> IntArray:
         """Where the stored vectors of a document have come to lie can only be found by encoding it once more."""
         if kind == "query":
-            return self.encoder().offsets(text, kind)
-        (encoded,) = self.encoder().encode([text], kind)
+            return self._token_spans(text, kind)
+        with self._encoding:
+            (encoded,) = self.encoder().encode([text], kind)
         reduced = self._reducer.document(DocumentTokens(encoded.vectors, encoded.offsets, text))
         return reduced.offsets if reduced.offsets is not None else np.empty((0, 2), np.int32)
 
@@ -91,7 +108,8 @@ class QueryEncoder:
         made = {"vectors", "pooled"} if pooled_too else {"vectors"}
         places = _incomplete(queries, ready, needs & made, self._spec.vectors)
         if places:
-            encoded = self.encoder().encode(list(places.values()), "query")
+            with self._encoding:
+                encoded = self.encoder().encode(list(places.values()), "query")
             for i, vectors in zip(places, encoded, strict=True):
                 ready[i] = _with_vectors(ready[i], vectors, pooled_too)
         places = _incomplete(queries, ready, needs & {"terms"}, self._spec.terms)
@@ -108,10 +126,12 @@ class QueryEncoder:
         return replace(query, vectors=self._reducer.query(query.vectors))
 
     def _terms(self, texts: list[str]) -> list[QueryTerms]:
-        encoder = self.term_encoder()
+        with self._encoding:
+            encoder = self.term_encoder()
+            encoded = encoder.encode_terms(texts, "query")
         return [
             QueryTerms(upper_bound_terms(tokens, encoder.vocabulary), fused_terms(tokens, encoder.vocabulary), tokens)
-            for tokens in encoder.encode_terms(texts, "query")
+            for tokens in encoded
         ]
 
     def _check_complete(self, query: EncodedQuery, needs: frozenset[str]) -> None:

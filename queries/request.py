@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import isnan
 from numbers import Integral, Real
 from types import NoneType
@@ -200,3 +200,11 @@ def _check_depth(option: str, clause: Dsl) -> None:
             raise InputError(f"{option} is nested more than {_DEEPEST} levels deep, which OpenSearch takes nowhere")
         inner = value.values() if isinstance(value, dict) else value
         waiting += [(each, depth + 1) for each in inner if isinstance(each, dict | list | tuple)]
+
+
+def check_defaults(options: Mapping[str, Any]) -> None:
+    """Raise InputError where what a searcher takes for its searches makes no sense, or is no option of a search."""
+    known = {each.name for each in fields(SearchRequest)} - {"query"}
+    if unknown := options.keys() - known:
+        raise InputError(f"a search has no option {', '.join(sorted(unknown))}: it has {', '.join(sorted(known))}")
+    SearchRequest("any", **options)

@@ -53,8 +53,8 @@ class SearchResult:
     stored vectors could not be read: they are left out of the hits. ``timings``: milliseconds by stage (``encode``,
     ``first_stage``, ``rerank_fetch``, ``rerank``, ``fetch``, ``total``; ``first_stage_took`` is the engine's own
     time). In `search_many` requests are shared, so there each query carries the engine's time instead of the round
-    trip's. ``degraded``: what is missing from the result and why, one sentence each; empty: it is whole, as it always is
-    without ``degrade=True``. ``hedged``: how many requests were sent a second time, since the first took long.
+    trip's. ``degraded``: what is missing from the result and why, one sentence each; empty: it is whole, as it always
+    is without ``degrade=True``. ``hedged``: how many requests were sent a second time, since the first took long.
     """
 
     hits: list[Hit]

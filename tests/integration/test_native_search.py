@@ -245,7 +245,7 @@ class TestAuto:
     def test_is_native_with_the_plugin_and_client_without(self, searcher: Searcher) -> None:
         # `client` says which document has what first score; a rescored first stage's are gone.
         assert all(hit.first_stage_score is None for hit in searcher.search(QUERY).hits)
-        searcher._engine = Engine(scores=False)
+        searcher._descriptions.learn(searcher._descriptions.current, Engine(scores=False))
         assert all(hit.first_stage_score is not None for hit in searcher.search(QUERY).hits)
 
     def test_the_probe_finds_the_plugin_and_its_kernel(self, client: OpenSearch) -> None:

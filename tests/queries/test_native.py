@@ -23,6 +23,7 @@ from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.rerankers import in_one_request, parse_rerank
 from opensearch_multivector.queries.rerankers.client import Client
 from opensearch_multivector.queries.rerankers.native import Native
+from opensearch_multivector.queries.rounds import Search
 
 CODEBOOK = Codebook(np.eye(4, dtype=np.float32), np.full(4, 0.25, np.float32), {}, {}, 1.0, 2.0)
 READY = EncoderRef(READY_VECTORS, "none")
@@ -115,7 +116,7 @@ def test_what_the_index_lacks_is_said() -> None:
 def test_auto_is_native_where_the_engine_scores(codec: str, scores: bool) -> None:
     request = SearchRequest(QUERY)
     assert request.asks_engine
-    running = plan(replace(SPEC, codec=codec), request, QUERY, None, Engine(scores=scores))
+    running = plan(Search(replace(SPEC, codec=codec), request, QUERY), None, Engine(scores=scores))
     (body,) = next(running).bodies
     assert ("rescore" in body) is scores
     assert ("docvalue_fields" in body) is not ("rescore" in body)

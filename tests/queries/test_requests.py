@@ -19,10 +19,11 @@ from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerm
 from opensearch_multivector.queries.first_stages import FIRST_STAGES, parse_first_stages
 from opensearch_multivector.queries.first_stages.slim import MAX_CLAUSES, Slim
 from opensearch_multivector.queries.fusion import reciprocal_rank_fusion
-from opensearch_multivector.queries.plan import Round, plan
+from opensearch_multivector.queries.plan import plan
 from opensearch_multivector.queries.request import SearchRequest
 from opensearch_multivector.queries.rerankers import MAX_RESPONSE_BYTES, RERANKERS
 from opensearch_multivector.queries.results import SearchResult
+from opensearch_multivector.queries.rounds import Round, Search
 from opensearch_multivector.queries.transport import batches
 
 READY = EncoderRef(READY_VECTORS, "none")
@@ -112,7 +113,7 @@ def answer(hits: list[dict[str, Any]]) -> dict[str, Any]:
 
 def run(request: SearchRequest, answers: list[list[dict[str, Any]]]) -> tuple[list[Round], SearchResult]:
     """Run a plan by hand: the rounds it asked for, and its result."""
-    running = plan(SPEC, request, QUERY, None)
+    running = plan(Search(SPEC, request, QUERY), None)
     rounds = [next(running)]
     for responses in answers:
         try:
@@ -186,7 +187,8 @@ def test_no_response_carries_more_vectors_than_a_node_can_bear() -> None:
     large = FieldSpec("mv", 4096, "f32", READY)
     query = EncodedQuery(vectors=np.eye(2, 4096, dtype=np.float32), pooled=np.ones(4096, np.float32))
     hits = [raw_hit(f"d{i}", 1.0, np.eye(1, 4096, dtype=np.float32) * i) for i in range(40)]
-    running = plan(large, SearchRequest(query, size=40, window_size=40, source=False), query, None)
+    request = SearchRequest(query, size=40, window_size=40, source=False)
+    running = plan(Search(large, request, query), None)
     round_ = next(running)
     assert "docvalue_fields" not in round_.bodies[0]
     round_ = running.send([answer(hits)])
