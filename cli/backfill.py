@@ -9,9 +9,12 @@ import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
 from opensearch_multivector.cli.long_work import say, stop_on_interrupt
+from opensearch_multivector.cli.pace_options import ProbeFile, TargetP99, probes_of
 
 _EXAMPLE = """
-Example:  osmv backfill articles --rate 200
+Examples:  osmv backfill articles --rate 200
+
+           osmv backfill articles --target-p99 50 --probe searches.jsonl
 
 Run it on as many machines as you like: they share the work. Killed or interrupted, the same command goes on from there.
 
@@ -31,6 +34,8 @@ def backfill(
     cluster: Cluster,
     field: Annotated[str, typer.Option(help="The attached field.")] = "mv",
     rate: Annotated[float | None, typer.Option(min=0.01, help="Documents written per second, at most.")] = None,
+    target_p99: TargetP99 = None,
+    probe: ProbeFile = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read and write; they share the encoder.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Texts encoded together.")] = 64,
     patience: Annotated[
@@ -64,8 +69,11 @@ def backfill(
             index,
             field,
             workers=workers,
-            pace=Pace(batch=batch, rate=rate, patience=patience),
-            progress=bars.filling,
+            pace=Pace(
+                batch=batch, rate=rate, patience=patience, target_p99=target_p99, probes=probes_of(probe, target_p99)
+            ),
+            progress=lambda counts, documents: bars.filling(counts, documents, filler.searches()),
+            message=say,
             stop=stop,
         )
         if retry_failed:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from opensearch_multivector.errors import visible
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,11 +27,11 @@ class Bars:
     """A context manager; its methods are what indexing and evaluation report to. A bar appears at its first report."""
 
     def __init__(self, corpus: str) -> None:
-        self._corpus = corpus
+        self._corpus = visible(corpus)
         self._first_document: int | None = None
         self._tasks: dict[str, TaskID] = {}
         self._display = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             TaskProgressColumn(),
             TextColumn("{task.fields[count]:,} {task.fields[unit]}, {task.fields[rate]:,.0f}/s"),
@@ -61,10 +63,19 @@ class Bars:
         """Report how many documents are written."""
         self._show(f"exporting {self._corpus}", "documents", done, done, done, total)
 
-    def filling(self, counts: Mapping[str, int], documents: int) -> None:
-        """Report how many documents of an attached field were looked at; those written meanwhile come again."""
+    def filling(self, counts: Mapping[str, int], documents: int, searches: Mapping[str, Any] | None = None) -> None:
+        """Report how many documents of an attached field were looked at; those written meanwhile come again.
+
+        ``searches``: how the users' searches are that the rate follows (`Prober.report`).
+        """
         seen = counts.get("seen", 0)
-        self._show(f"filling {self._corpus}", "documents", seen, seen, seen, max(documents, seen))
+        name = f"filling {self._corpus}"
+        self._show(name, "documents", seen, seen, seen, max(documents, seen))
+        if searches and searches["p99"] is not None:
+            pace = (
+                f"at most {searches['rate']:,.0f}/s, searches {searches['p99']:,.0f} of {searches['target_p99']:g} ms"
+            )
+            self._display.update(self._tasks[name], description=f"{name} ({pace})")
 
     def detaching(self, done: int, total: int) -> None:
         """Report how many documents an attached field was removed from."""

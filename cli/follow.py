@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
-from opensearch_multivector.cli.long_work import stop_on_interrupt
+from opensearch_multivector.cli.long_work import say, stop_on_interrupt
+from opensearch_multivector.cli.pace_options import ProbeFile, TargetP99, probes_of
 
 if TYPE_CHECKING:
     from opensearch_multivector.indexing.backfill import BackfillSummary
@@ -35,6 +36,8 @@ def follow(
     once: Annotated[bool, typer.Option("--once", help="One look at what was written since the last, and out.")] = False,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
     rate: Annotated[float | None, typer.Option(min=0.01, help="Documents written per second, at most.")] = None,
+    target_p99: TargetP99 = None,
+    probe: ProbeFile = None,
     workers: Annotated[int, typer.Option(min=1, help="Threads that read and write; they share the encoder.")] = 1,
     json_: Annotated[bool, typer.Option("--json", help="Print a line of JSON after each look that wrote.")] = False,
 ) -> None:
@@ -43,7 +46,8 @@ def follow(
 
     client = cluster.connect()
     with stop_on_interrupt() as stop:
-        filler = Filler(client, index, field, workers=workers, pace=Pace(rate=rate), stop=stop)
+        pace = Pace(rate=rate, target_p99=target_p99, probes=probes_of(probe, target_p99))
+        filler = Filler(client, index, field, workers=workers, pace=pace, message=say, stop=stop)
         if once:
             summary = filler.summary(filler.round())
             _show(summary, json_)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
+from opensearch_multivector.errors import visible
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from opensearch_multivector.indexing.backfill import Status
 
 _EXAMPLE = """
@@ -47,6 +50,8 @@ def status(
 
 def _show(found: Status) -> None:
     where = f"in the sidecar {found.target}" if found.target != found.index else "in place"
+    if found.mode == "new":
+        where = f"to be replaced by its copy {found.target}"
     print(f"{found.index}: field {found.field!r}, {where}{', paused' if found.paused else ''}")
     numbers = {
         "documents": found.documents,
@@ -59,7 +64,18 @@ def _show(found: Status) -> None:
     }
     for name, number in numbers.items():
         print(f"  {name:<26}{number:,}" if isinstance(number, int) else f"  {name:<26}{number}")
-    if found.workers:
-        print(f"  {'at work':<26}{', '.join(found.workers)}")
+    for worker in found.workers:
+        print(f"  {'at work':<26}{worker}{_pace(found.paces.get(worker, {}))}")
     for letter in found.letters[:5]:
-        print(f"  refused: document {letter.doc_id!r}: {letter.reason}")
+        print(f"  refused: document {visible(letter.doc_id)!r}: {visible(letter.reason)}")
+
+
+def _pace(pace: Mapping[str, Any]) -> str:
+    words = []
+    if "rate" in pace:
+        words.append(f"at most {pace['rate']:g} documents/s")
+    if pace.get("p99") is not None:
+        words.append(f"searches take {pace['p99']:g} ms (99th percentile; wanted: {pace['target_p99']:g})")
+    if "waits_for" in pace:
+        words.append(f"waits: {visible(pace['waits_for'])}")
+    return f": {'; '.join(words)}" if words else ""

@@ -1,7 +1,8 @@
 """At how many documents per second searches are still as fast as they are wanted: found out by trying, as TCP does.
 
-The rate doubles until searches are too slow for the first time, from then on it grows by steps of one size and falls by
-a third of itself (additive increase, multiplicative decrease). Several processes that do so share what there is.
+The rate doubles until searches are too slow for the first time. From then on it falls by a third of itself where they
+are (multiplicative decrease) and grows by steps of one size (additive increase), by larger ones where they are twice as
+fast as they need to be. Several processes that do so share what there is.
 No clock, no threads, no requests: whoever searches tells it what it saw.
 """
 
@@ -15,7 +16,7 @@ WINDOW = 30.0
 # Fewer samples decide nothing.
 _ENOUGH = 10
 _DECREASE = 2 / 3
-_STEP = 0.05
+_STEP, _LONG_STEP = 0.02, 0.1
 # A rate that isn't used may not grow: it would mean nothing by the time it is too high.
 _UNUSED, _HEADROOM = 0.8, 1.5
 
@@ -63,9 +64,14 @@ class RateControl:
                 self.rate = max(FLOOR, min(self.rate, used) * _DECREASE)
                 self._since = now
                 self.lowered += 1
-                self._step = max(FLOOR, self.rate * _STEP)
+                self._step = self.rate * _STEP
         elif used >= self.rate * _UNUSED:
-            self.rate = min(self._ceiling, self.rate * 2 if self._step is None else self.rate + self._step)
+            self.rate = min(self._ceiling, self.rate + self._growth(p99))
         else:
             self.rate = max(FLOOR, min(self.rate, used * _HEADROOM))
         return self.rate
+
+    def _growth(self, p99: float) -> float:
+        if self._step is None:
+            return self.rate
+        return max(self._step, self.rate * _LONG_STEP) if p99 < self.target / 2 else self._step

@@ -108,6 +108,7 @@ class Worker:
         self._waits_for = ""
         self._waits_since = 0.0
         self._said = False
+        self._refused_on_end = 0
         self._patience = Patience(pace.patience, stop, self._wait)
         self._throttle = throttle or Throttle(pace.rate, stop)
         self._disk = DiskWatch(client, attachment.target, pace.patience, stop, self._wait)
@@ -270,7 +271,8 @@ class Worker:
                 counts[written.fate] += 1
                 if written.fate is Fate.REFUSED:
                     by_cluster.append(Letter(written.change.found.doc_id, written.reason))
-            if len(by_cluster) == len(changes) >= _ALL_REFUSED:
+            self._refused_on_end = self._refused_on_end + len(by_cluster) if len(by_cluster) == len(changes) else 0
+            if self._refused_on_end >= _ALL_REFUSED:
                 raise ClusterError(
                     f"the cluster refuses one document after the other, of them {by_cluster[0].doc_id!r}: "
                     f"{by_cluster[0].reason}"
