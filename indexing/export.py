@@ -177,7 +177,11 @@ class _TokenVectors:
             blob = pybase64.b64decode(values[0] + "=" * (-len(values[0]) % 4), validate=True)
         except ValueError:
             raise BlobError("the value is no base64") from None
-        return decode_blob(blob, self._spec.codebook)
+        with np.errstate(over="ignore", invalid="ignore"):
+            vectors = decode_blob(blob, self._spec.codebook)
+        if not np.isfinite(vectors).all():  # which no JSON holds, and nothing takes that reads the file
+            raise BlobError("the token vectors hold NaN or infinity")
+        return vectors
 
 
 class _Npz(_TokenVectors):

@@ -66,6 +66,7 @@ class Trials:
     seed: int = SEED
     counts: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
+    said: dict[str, str] = field(default_factory=dict)  # errors, by their first words
 
     def attempt(self, kind: str, what: Any, call: Callable[[], Result], seconds: float = 20) -> Result | None:
         """The call's result; None where it was refused by an error of the project's own, in a sentence."""
@@ -84,6 +85,7 @@ class Trials:
 
     def check_sentence(self, kind: str, what: Any, sentence: str) -> None:
         """An error is short, says something, and holds nothing that a terminal would act on."""
+        self.said.setdefault(sentence[:50], sentence)
         if (
             len(sentence) > 1500
             or len(sentence.split()) < 4
@@ -160,7 +162,7 @@ class Ran:
 
 
 def osmv(*arguments: str) -> Ran:
-    """Run `osmv` in this process, its output as strict as a terminal; what a user would see as a traceback is raised."""
+    """Run `osmv` here, its output as strict as a terminal; what a user would see as a traceback is raised."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace"))
     before, sys.argv = sys.argv, ["osmv", *arguments]
     code = 0
