@@ -116,6 +116,18 @@ def get_artifact(client: OpenSearch, artifact_id: str) -> Artifact:
     return _assemble(artifact_id, head, docs)
 
 
+def delete_artifact(client: OpenSearch, artifact_id: str) -> None:
+    """Delete an artifact, the head first, without which nobody takes the parts for whole. Raises ClusterError."""
+    with cluster_errors():
+        try:
+            head = client.get(index=ARTIFACT_INDEX, id=artifact_id)["_source"]
+        except NotFoundError:
+            return
+        for each in (artifact_id, *(_part_id(artifact_id, number) for number in range(head["parts"]))):
+            with contextlib.suppress(NotFoundError):
+                client.delete(index=ARTIFACT_INDEX, id=each, params={"refresh": "true"})
+
+
 async def get_artifact_async(client: AsyncOpenSearch, artifact_id: str) -> Artifact:
     """As `get_artifact`."""
     with cluster_errors():
@@ -182,7 +194,7 @@ def _assemble(artifact_id: str, head: dict[str, Any], docs: list[dict[str, Any]]
 def _missing(artifact_id: str) -> MismatchError:
     return MismatchError(
         f"the arrays {artifact_id!r} that this index was made with are missing, cut or altered in {ARTIFACT_INDEX!r}: "
-        "restore that index from a snapshot, or index again"
+        "restore that index from a snapshot, or make the field anew (`osmv index`, or `osmv detach` and `osmv attach`)"
     )
 
 

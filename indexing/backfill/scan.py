@@ -13,10 +13,11 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError
+from opensearch_multivector.indexing.backfill.beside import Text, text_wanted
 from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, SIDECAR, Attachment
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import HASH, FieldSpec, values_at
+from opensearch_multivector.plugin.fields import HASH, FieldSpec
 
 PAGE = 500
 
@@ -40,18 +41,6 @@ class Found:
     def version(self) -> int:
         """What a sidecar's document made of this one is written with: it rises with every write."""
         return self.seq_no + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """What a document asks for: the vectors of its ``text``, ``""`` for none; ``has_fields`` tells an empty from none.
-
-    ``hash``: what `F.hash` ought to be.
-    """
-
-    text: str
-    has_fields: bool
-    hash: str
 
 
 class Scanner:
@@ -83,9 +72,7 @@ class Scanner:
 
     def text_of(self, found: Found) -> Text:
         """The text of a document and the hash that belongs to it."""
-        text = self._spec.text_of(found.source)
-        has_fields = any(True for name in self._attachment.text_fields for _ in values_at(found.source, name))
-        return Text(text, has_fields, self._attachment.content_hash(text))
+        return text_wanted(self._spec, self._attachment, found.source)
 
     def is_fresh(self, found: Found, text: Text) -> bool:
         """Whether what is stored for the document is of its text as it is now."""

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.indexing.backfill.scan import Found, Text
+from opensearch_multivector.indexing.backfill.beside import Text
+from opensearch_multivector.indexing.backfill.scan import Found
 from opensearch_multivector.indexing.bulk import BulkSender, Result
 from opensearch_multivector.indexing.patience import Waiting
 from opensearch_multivector.indexing.versions import VERSION_TYPE

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
+from dataclasses import field as member
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -52,7 +53,7 @@ class Status:
     workers: tuple[str, ...]
     letters: tuple[Letter, ...]
     exact: bool
-    paces: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    paces: Mapping[str, Mapping[str, Any]] = member(default_factory=dict)
 
     @property
     def complete(self) -> bool:

@@ -6,7 +6,6 @@ above them and is the next round's; our own writes are passed over there, since 
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import threading
@@ -21,11 +20,12 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError, MismatchError
 from opensearch_multivector.indexing.attach.copied import take_mapping
+from opensearch_multivector.indexing.backfill.beside import Text, beside, has_half_a_pair
 from opensearch_multivector.indexing.backfill.disk import DiskWatch
 from opensearch_multivector.indexing.backfill.heartbeat import Heartbeat
 from opensearch_multivector.indexing.backfill.horizons import Horizon, made_anew, number_of_shards, read_horizons
 from opensearch_multivector.indexing.backfill.probes import Probe
-from opensearch_multivector.indexing.backfill.scan import PAGE, Found, Scanner, Text
+from opensearch_multivector.indexing.backfill.scan import PAGE, Found, Scanner
 from opensearch_multivector.indexing.backfill.sinks import Change, Fate, Sink, sink_of
 from opensearch_multivector.indexing.backfill.throttle import Throttle
 from opensearch_multivector.indexing.backfill.unit_store import LEASE_SECONDS, UnitStore
@@ -35,7 +35,7 @@ from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.indexing.records import Record
 from opensearch_multivector.plugin.attachments import NEW, Attachment, concrete_index, get_attachment, taken_over
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import HASH, FieldSpec, values_at
+from opensearch_multivector.plugin.fields import FieldSpec
 
 # So many documents refused and none taken: it is not the documents' fault.
 _ALL_REFUSED = 20
@@ -287,16 +287,16 @@ class Worker:
         refused: list[Letter] = []
         to_encode: list[tuple[Found, Text, Record]] = []
         for found, text in batch:
-            beside = self._beside(found, text)
-            if _has_half_a_pair(text.text):
+            own = beside(self._spec, self._attachment, found.source, text)
+            if has_half_a_pair(text.text):
                 self._refuse(
                     found, text, "the text holds half a surrogate pair, which can't be encoded", changes, refused
                 )
             elif text.text:
-                to_encode.append((found, text, Record(found.doc_id, text.text, beside)))
+                to_encode.append((found, text, Record(found.doc_id, text.text, own)))
             else:
                 stored = text.has_fields or (self._beside_it and not self._copies)
-                changes.append(Change(found, text, beside if stored else None))
+                changes.append(Change(found, text, own if stored else None))
         with self._making:
             made = list(self._maker.make([record for _, _, record in to_encode]))
         for (found, text, _), outcome in zip(to_encode, made, strict=True):
@@ -312,17 +312,6 @@ class Worker:
             changes.append(Change(found, text, None))
         else:
             refused.append(Letter(found.doc_id, reason))
-
-    def _beside(self, found: Found, text: Text) -> bytes:
-        """What is stored beside the sub-fields: `F.hash`, and in a sidecar the fields to filter by."""
-        own = {self._spec.sub(HASH): text.hash}
-        filters = self._attachment.filter_fields if self._beside_it else ()  # of a copy there are none
-        values = {name: list(values_at(found.source, name)) for name in filters}
-        return json.dumps(own | {name: value for name, value in values.items() if value}).encode()
-
-
-def _has_half_a_pair(text: str) -> bool:
-    return any("\ud800" <= letter <= "\udfff" for letter in text) if not text.isascii() else False
 
 
 class _Holder:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from opensearch_multivector.encoding.encoders import load_encoder as load_encoder
     from opensearch_multivector.encoding.encoders import load_term_encoder as load_term_encoder
     from opensearch_multivector.indexing import index_documents as index_documents
+    from opensearch_multivector.indexing.enrich import Enricher as Enricher
     from opensearch_multivector.plugin.connection import connect as connect
     from opensearch_multivector.plugin.connection import connect_async as connect_async
     from opensearch_multivector.queries.async_searcher import AsyncSearcher as AsyncSearcher
@@ -21,6 +22,7 @@ __version__ = version("opensearch-multivector")
 # Imported at first use, so that whoever wants one room does not wait for the others.
 _HOMES = {
     "AsyncSearcher": "queries.async_searcher",
+    "Enricher": "indexing.enrich",
     "EncodedQuery": "queries.encoded_query",
     "Searcher": "queries.searcher",
     "connect": "plugin.connection",
