@@ -120,7 +120,7 @@ def _describe_refusal(error: exceptions.TransportError) -> str:
             "and --password-file), or OSMV_TOKEN (or --token-file)."
         )
     if kind == "cluster_block_exception":
-        return f"the index is blocked for writing, most often because the disk is full: {reason}."
+        return f"{_describe_block(reason)}: {reason}."
     if status == 403:
         permission = re.search(r"no permissions for \[((?:[^\[\]]|\[\w*\])+)\]", reason)
         return (
@@ -165,6 +165,20 @@ def _describe_aws(info: Any) -> str | None:
     # Its first sentence alone: what follows may repeat the request, the session's token with it.
     first = re.split(r"[.]\s|\n|[.]?$", message.strip(), maxsplit=1)[0]
     return told and f"{told} ({first})."
+
+
+# What a block's reason says, and what it means; the first is the only one that OpenSearch sets by itself.
+_BLOCKS = (
+    (r"allow.delete", "the index is blocked for writing, most often because the disk is full"),
+    (r"index (write|read-only) ", "the index is blocked for writing by one of its settings (index.blocks.*)"),
+    (r"index read ", "the index is blocked for reading by one of its settings (index.blocks.read)"),
+    (r"index metadata ", "the index's metadata is blocked by one of its settings (index.blocks.metadata)"),
+    (r"", "the cluster is not ready for this"),
+)
+
+
+def _describe_block(reason: str) -> str:
+    return next(words for pattern, words in _BLOCKS if re.search(pattern, reason))
 
 
 def _kind(error: exceptions.TransportError) -> str:
