@@ -9,14 +9,17 @@ import typer
 
 from opensearch_multivector.cli.cluster_options import Cluster, with_cluster
 from opensearch_multivector.cli.long_work import say, stop_on_interrupt
+from opensearch_multivector.cli.pace_options import ProbeFile, TargetP99, probes_of
 
 if TYPE_CHECKING:
-    from opensearch_multivector.indexing.attach.plan import ModePlan, Plan
+    from opensearch_multivector.plugin.attachments import Attachment
 
 _EXAMPLE = """
 Examples:  osmv attach articles --text title --text body --dry-run
 
            osmv attach articles --text title --text body --mode sidecar --filter-field lang
+
+           osmv attach articles-alias --text title --text body --mode new
 
            osmv follow articles
 
@@ -44,7 +47,11 @@ def attach(
         ),
     ] = None,
     mode: Annotated[
-        str | None, typer.Option(help="in-place: into the documents; sidecar: into an index beside theirs.")
+        str | None,
+        typer.Option(
+            help="in-place: into the documents; sidecar: into an index beside theirs; new: into a copy of the index, "
+            "which then takes over its aliases."
+        ),
     ] = None,
     field: Annotated[str, typer.Option(help="Name of the multi-vector field.")] = "mv",
     encoder: Annotated[str | None, typer.Option(help="Token-vector encoder (name or path); none: terms alone.")] = None,
@@ -61,24 +68,39 @@ def attach(
     filter_field: Annotated[
         list[str] | None, typer.Option(help="Field that a sidecar can be filtered by; once for each.")
     ] = None,
+    target: Annotated[str | None, typer.Option(help="Name of the new index (mode new). Default: INDEX-mv.")] = None,
+    block_writes: Annotated[
+        bool,
+        typer.Option(
+            "--block-writes",
+            help="With mode new: refuse writes for the seconds of the swap, so that none reaches both.",
+        ),
+    ] = False,
+    target_p99: TargetP99 = None,
+    probe: ProbeFile = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done, for each mode.")] = False,
     no_backfill: Annotated[bool, typer.Option("--no-backfill", help="Leave filling it to `osmv backfill`.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")] = False,
 ) -> None:
     """Plan, or add, a multi-vector field for an index in use, without reindexing it."""
+    from opensearch_multivector.cli.attach_plan import show_plan, show_replaced
     from opensearch_multivector.cli.bars import Bars
     from opensearch_multivector.errors import InputError
     from opensearch_multivector.indexing.attach.apply import attach as attach_field
     from opensearch_multivector.indexing.attach.apply import attached_spec
     from opensearch_multivector.indexing.attach.host import read_host
     from opensearch_multivector.indexing.attach.plan import MODES, plan
+    from opensearch_multivector.indexing.attach.swap import is_copied, replace_index
     from opensearch_multivector.indexing.attach.wanted import wanted
-    from opensearch_multivector.indexing.backfill import Filler
+    from opensearch_multivector.indexing.backfill import Filler, Pace
     from opensearch_multivector.indexing.training import Stopped
+    from opensearch_multivector.plugin.attachments import NEW, get_attachment
 
     chosen = next((each for each in MODES if each == mode), None)
     if mode is not None and chosen is None:
         raise InputError(f"--mode is {' or '.join(MODES)}, not {mode!r}")
+    if (target or block_writes) and chosen not in (None, NEW):
+        raise InputError("--target and --block-writes are for --mode new")
     client = cluster.connect()
     host = read_host(client, index)
     wish = wanted(
@@ -94,70 +116,71 @@ def attach(
         message=say,
     )
     if chosen is None or dry_run:
-        made = plan(client, host, wish)
+        made = plan(client, host, wish, target=target or "")
         if json_:
             print(json.dumps(made.to_dict(), indent=2))
         else:
-            _show(made)
+            show_plan(made)
             if not dry_run:
                 say("nothing was done: give --mode to attach the field")
         return
     with stop_on_interrupt() as stop, Bars(host.index) as bars:
         try:
-            attachment = attach_field(client, host.index, wish, chosen, message=say, stop=stop)
+            attachment = attach_field(client, index, wish, chosen, target_name=target or "", message=say, stop=stop)
         except Stopped:
             raise typer.Exit(_STOPPED) from None
-        say(f"field {field!r} is attached to {host.index}, {_where(attachment.target, host.index)}")
-        summary = None
-        if not no_backfill:
-            filler = Filler(
+        say(f"field {field!r} is attached to {host.index}, {_where(attachment)}")
+
+        def filler(name: str) -> Filler:
+            return Filler(
                 client,
-                host.index,
+                name,
                 field,
                 encoder=wish.encoder,
                 term_encoder=wish.term_encoder,
+                pace=Pace(target_p99=target_p99, probes=probes_of(probe, target_p99)),
                 progress=bars.filling,
                 stop=stop,
             )
-            summary = filler.backfill()
+
+        summary = replaced = None
+        if not no_backfill and is_copied(attachment):
+            replaced = replace_index(client, index, field, filler, block_writes=block_writes, message=say, stop=stop)
+            if not replaced.interrupted:
+                attachment = get_attachment(client, replaced.target, field)
+        if not no_backfill and not (replaced and replaced.interrupted):
+            summary = filler(attachment.index).backfill()
     if json_:
-        filled = summary.to_dict() if summary else None
-        print(json.dumps({"attachment": attachment.to_state(), "backfill": filled}))
+        done = {
+            "replaced": replaced.to_dict() if replaced else None,
+            "backfill": summary.to_dict() if summary else None,
+        }
+        print(json.dumps({"attachment": attachment.to_state(), **done}))
     elif summary:
         print(f"{summary.written:,} written, {summary.fresh:,} fresh already, {summary.refused:,} refused")
+    if replaced and replaced.interrupted:
+        say("stopped before the new index has taken over; the same command goes on from there")
+        raise typer.Exit(_STOPPED)
+    if replaced:
+        show_replaced(replaced)
     if summary is None:
-        say(f"`osmv backfill {host.index}` fills it, `osmv follow {host.index}` keeps it filled")
+        goes_on = f"`osmv backfill {host.index}` fills it"
+        say(f"{goes_on}, {_then(attachment, index)}")
         return
     if summary.interrupted:
         say(f"stopped before the end; `osmv backfill {host.index}` goes on from there")
         raise typer.Exit(_STOPPED)
-    say(f"`osmv follow {host.index}` keeps it filled")
-    raise typer.Exit(1 if summary.refused else 0)
+    say(f"`osmv follow {index if replaced else host.index}` keeps it filled")
+    raise typer.Exit(1 if summary.refused or (replaced and (replaced.both_sides or replaced.refused)) else 0)
 
 
-def _where(target: str, index: str) -> str:
-    return "in place" if target == index else f"in the sidecar {target}"
+def _where(attachment: Attachment) -> str:
+    if not attachment.is_beside:
+        return "in place"
+    return f"in the {'copy' if attachment.mode == 'new' else 'sidecar'} {attachment.target}"
 
 
-def _show(made: Plan) -> None:
-    print(
-        f"{made.index}: {made.documents:,} documents, of about {made.document_bytes:,} bytes each; {made.with_text} of "
-        f"{made.sampled} sampled ones have text, {made.truncated:.0%} of these is longer than the encoder takes"
-    )
-    for each in made.modes:
-        print(f"\n{each.mode}: {made.field}.* into {each.target}")
-        if each.why_not:
-            print("".join(f"  not possible: {sentence}\n" for sentence in each.why_not), end="")
-            continue
-        _show_mode(made.field, each)
-    print(f"\nadvised: {made.recommended or 'none'} ({made.because})")
-
-
-def _show_mode(field: str, each: ModePlan) -> None:
-    for name, mapping in each.properties.items():
-        print(f"  maps      {field}.{name}: {mapping['type']}")
-    print(f"  fills     {each.documents:,} documents, about {each.seconds:,.0f} s of encoding on this machine")
-    print(f"  sends     {each.sent_bytes / 1e6:,.1f} MB in {each.requests:,} requests at least")
-    print(f"  takes     about {each.disk_bytes / 1e6:,.1f} MB of disk, and as much for each replica")
-    for notice in each.notices:
-        print(f"  note      {notice}")
+def _then(attachment: Attachment, index: str) -> str:
+    if attachment.mode == "new":
+        return f"the same command without --no-backfill lets it take over from {attachment.index}"
+    return f"`osmv follow {index}` keeps it filled"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import AuthorizationException
 
+from opensearch_multivector.plugin.artifacts import delete_artifact
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
 from opensearch_multivector.plugin.fields import META_KEY, VECTORS, FieldSpec
 from opensearch_multivector.plugin.mapping import spec_from_mappings
@@ -39,6 +42,28 @@ def inspect_index(client: OpenSearch, index: str) -> list[FieldState]:
             without = int(client.count(index=index, body=lacking)["count"]) if spec.vectors else 0
         states.append(FieldState(spec, documents, without))
     return states
+
+
+def delete_unused(client: OpenSearch, artifact_ids: Collection[str]) -> None:
+    """Delete those artifacts that no index needs; none where not all indices can be seen. Raises ClusterError."""
+    if not artifact_ids or not _sees_all(client):
+        return
+    used = users_of_artifacts(client)
+    for artifact_id in artifact_ids:
+        if artifact_id not in used:
+            delete_artifact(client, artifact_id)
+
+
+def _sees_all(client: OpenSearch) -> bool:
+    """Whether this user is shown every index: another's, which it may not see, could need an artifact, too."""
+    params = {"filter_path": "*.settings.index.uuid", "expand_wildcards": "all"}
+    with cluster_errors():
+        try:
+            shown = len(client.indices.get_settings(index="*", params=params))
+            there = client.cluster.stats(params={"filter_path": "indices.count"})
+        except AuthorizationException:
+            return False
+    return shown >= int(there["indices"]["count"])
 
 
 def users_of_artifacts(client: OpenSearch) -> dict[str, list[str]]:

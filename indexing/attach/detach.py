@@ -17,7 +17,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
-from opensearch_multivector.errors import ClusterError
+from opensearch_multivector.errors import ClusterError, MismatchError
+from opensearch_multivector.indexing.backfill.by_time import PlaceStore
 from opensearch_multivector.indexing.backfill.horizons import number_of_shards
 from opensearch_multivector.indexing.backfill.scan import PAGE, last_seq_no, page_body, search_shard
 from opensearch_multivector.indexing.backfill.throttle import Throttle
@@ -26,15 +27,18 @@ from opensearch_multivector.indexing.bulk import BulkSender
 from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.plugin.attachments import (
     IN_PLACE,
+    TAIL,
     Attachment,
     concrete_index,
     get_attachment,
     remove_attachment,
+    taken_over,
     update_attachment,
 )
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import DEFAULT_FIELD, HASH, META_KEY, VECTORS
-from opensearch_multivector.plugin.mapping import index_exists
+from opensearch_multivector.plugin.fields import DEFAULT_FIELD, HASH, META_KEY, VECTORS, VERSION
+from opensearch_multivector.plugin.inspection import delete_unused
+from opensearch_multivector.plugin.mapping import index_exists, read_spec
 
 # Backfills write dotted keys, others may have made an object of them. One text for all, so that it is compiled once.
 _REMOVE = "ctx._source.keySet().removeIf(key -> key.equals(params.field) || key.startsWith(params.field + '.'))"
@@ -95,11 +99,12 @@ def detach(
     """
     stop = stop or threading.Event()
     attachment = get_attachment(client, index, field)
-    update_attachment(client, attachment.index, field, detaching=True)
+    update_attachment(client, attachment.index, field, check=_check_phase, detaching=True)
     there = _is_there(client, attachment)
     units = UnitStore(client, attachment, "detach")
     shards = number_of_shards(client, attachment.index) if there else 0
     _wait_for_workers(units, shards, message, stop)
+    artifacts = _artifacts(client, attachment)
     remover = _Remover(client, attachment, shards, rate, patience, progress, stop)
     mapped: tuple[str, ...] = ()
     if not stop.is_set():
@@ -113,7 +118,9 @@ def detach(
             _remove_description(client, attachment)
         for shard in range(shards):
             units.forget(shard)
+        PlaceStore(client, attachment).forget()
         remove_attachment(client, attachment.index, field)
+        delete_unused(client, artifacts)
     return Detached(
         attachment.index,
         field,
@@ -181,7 +188,7 @@ class _Remover:
 
     def _pages(self, shard: int, query: dict[str, Any]) -> Iterator[list[_Removal]]:
         after, to = -1, self._patience(lambda: last_seq_no(self._client, self._index, shard))
-        in_source = [f"{self._field}.{HASH}"] if query is _EVERY else []
+        in_source = [f"{self._field}.{name}" for name in (HASH, VERSION)] if query is _EVERY else []
         while after < to:
             body = page_body(after, to, PAGE, in_source)
             body["query"] = {"bool": {"filter": [body["query"], query]}}
@@ -203,6 +210,11 @@ class _Remover:
 
 def _place(hit: Mapping[str, Any]) -> dict[str, Any]:
     return {"_id": hit["_id"]} | ({"routing": hit["_routing"]} if "_routing" in hit else {})
+
+
+def _check_phase(attachment: Attachment) -> None:
+    if attachment.phase == TAIL:
+        raise MismatchError(taken_over(attachment))
 
 
 def _is_there(client: OpenSearch, attachment: Attachment) -> bool:
@@ -235,6 +247,14 @@ def _delete_sidecar(client: OpenSearch, attachment: Attachment) -> int:
         with suppress(NotFoundError):
             client.indices.delete(index=attachment.target)
     return documents
+
+
+def _artifacts(client: OpenSearch, attachment: Attachment) -> tuple[str, ...]:
+    """What was learnt for the field; nothing where the field is described no more."""
+    try:
+        return tuple(read_spec(client, attachment.target, attachment.field).artifacts.values())
+    except (ClusterError, MismatchError):
+        return ()
 
 
 def _mapped(client: OpenSearch, attachment: Attachment) -> tuple[str, ...]:

@@ -10,17 +10,20 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from opensearch_multivector.indexing.attach.copied import copied_properties, copy_name
 from opensearch_multivector.indexing.attach.host import Host, check_text_fields, random_documents, text_record
 from opensearch_multivector.indexing.attach.measuring import Measured, measure
+from opensearch_multivector.indexing.attach.notices import notices
 from opensearch_multivector.indexing.attach.obstacles import obstacles
 from opensearch_multivector.indexing.attach.wanted import Wanted
 from opensearch_multivector.indexing.backfill.scan import PAGE
 from opensearch_multivector.indexing.records import Record, RejectedError
-from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Mode, sidecar_name
+from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, SIDECAR, Mode, sidecar_name
+from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.plugin.mapping import attached_properties
 
-MODES: tuple[Mode, ...] = (IN_PLACE, SIDECAR)
+MODES: tuple[Mode, ...] = (IN_PLACE, SIDECAR, NEW)
 _SAMPLE = 64
 # A share of `_source` by which it may grow before a sidecar is the better advice.
 _GROWTH = 0.5
@@ -77,8 +80,11 @@ class Plan:
         return asdict(self)
 
 
-def plan(client: OpenSearch, host: Host, wanted: Wanted, sample: int = _SAMPLE) -> Plan:
-    """Read and encode a few documents, write nothing. Raises InputError on unusable wishes, and ClusterError."""
+def plan(client: OpenSearch, host: Host, wanted: Wanted, sample: int = _SAMPLE, *, target: str = "") -> Plan:
+    """Read and encode a few documents, write nothing. Raises InputError on unusable wishes, and ClusterError.
+
+    ``target``: how the new index is to be called.
+    """
     hits = list(random_documents(client, host.index, sample))
     check_text_fields(host, wanted.text_fields, [hit["_source"] for hit in hits if "_source" in hit])
     specs = {mode: wanted.spec(host, mode) for mode in MODES}
@@ -86,21 +92,22 @@ def plan(client: OpenSearch, host: Host, wanted: Wanted, sample: int = _SAMPLE) 
     own_bytes = [_own_bytes(hit.get("_source") or {}, wanted.field) for hit in hits]
     mean_bytes = sum(own_bytes) / max(len(own_bytes), 1)
     measured: dict[Mode, Measured] = {}
+    copied_bytes = _stored_bytes(client, host)
     modes = []
     for mode, spec in specs.items():
+        name = {IN_PLACE: host.index, NEW: copy_name(host, target)}.get(mode) or sidecar_name(host.index, wanted.field)
+        properties = copied_properties(spec) if mode == NEW else attached_properties(spec)
         bare = ModePlan(
             mode,
-            host.index if mode == IN_PLACE else sidecar_name(host.index, wanted.field),
+            name,
             tuple(each.name for each in spec.sub_fields),
-            attached_properties(spec)[spec.field]["properties"],
+            properties[spec.field]["properties"],
             blocked(host, wanted, mode, hits),
         )
         if not bare.why_not and records:
-            if mode == SIDECAR and IN_PLACE in measured and spec == specs[IN_PLACE]:
-                measured[mode] = measured[IN_PLACE]
-            else:
-                measured[mode] = measure(spec, records, wanted.encoder, wanted.term_encoder)
-            bare = _reckoned(bare, host, hits, len(records) / len(hits), measured[mode], mean_bytes)
+            same = next((each for each in measured if specs[each] == spec), None)
+            measured[mode] = measured[same] if same else measure(spec, records, wanted.encoder, wanted.term_encoder)
+            bare = _reckoned(bare, host, hits, len(records) / len(hits), measured[mode], mean_bytes, copied_bytes)
         modes.append(bare)
     recommended, because = _advice(modes, mean_bytes)
     return Plan(
@@ -128,60 +135,35 @@ def blocked(host: Host, wanted: Wanted, mode: Mode, hits: Sequence[Mapping[str, 
 
 
 def _reckoned(
-    bare: ModePlan, host: Host, hits: Sequence[Mapping[str, Any]], share: float, each: Measured, mean_bytes: float
+    bare: ModePlan,
+    host: Host,
+    hits: Sequence[Mapping[str, Any]],
+    share: float,
+    each: Measured,
+    mean_bytes: float,
+    copied_bytes: int,
 ) -> ModePlan:
     documents = round(host.documents * share)
     pages = math.ceil(host.documents / PAGE)
-    in_place = bare.mode == IN_PLACE
+    in_source = bare.mode != SIDECAR
     # The blob lies in doc values as it is; of the rest, numbers that are written out take about twice their room.
     indexed = each.blob_bytes + (each.json_bytes - each.blob_bytes * 4 / 3) / 2
-    disk = documents * (indexed + (each.json_bytes if in_place else 0))
-    notices = _in_place_notices(bare, host, hits, each, mean_bytes) if in_place else _sidecar_notices(bare, host)
+    disk = documents * (indexed + (each.json_bytes if in_source else 0))
+    sent = documents * each.json_bytes
+    if bare.mode == NEW:
+        disk += copied_bytes
+        sent += host.documents * mean_bytes
     return replace(
         bare,
-        notices=notices,
+        notices=notices(bare.mode, bare.target, len(bare.properties), host, hits, each.json_bytes, mean_bytes),
         documents=documents,
-        source_bytes=round(each.json_bytes) if in_place else 0,
-        sent_bytes=round(documents * each.json_bytes),
+        source_bytes=round(each.json_bytes) if in_source else 0,
+        sent_bytes=round(sent),
         disk_bytes=round(disk),
         seconds=round(documents * each.seconds, 1),
-        # In place a page is read and written; of a sidecar its versions are read, too.
-        requests=pages * (2 if in_place else 3),
-    )
-
-
-def _in_place_notices(
-    bare: ModePlan, host: Host, hits: Sequence[Mapping[str, Any]], each: Measured, mean_bytes: float
-) -> tuple[str, ...]:
-    notices = [
-        f"the mapping gets {len(bare.properties)} fields for good: OpenSearch can't remove a field from a mapping",
-        f"`_source` of a document grows from {mean_bytes:,.0f} to {mean_bytes + each.json_bytes:,.0f} bytes on "
-        "average, and every application that asks for whole documents gets them; one that excludes the field does not",
-        "each document is written once more: its `_version` and `_seq_no` rise, and a writer that holds a condition on "
-        "the old ones (if_seq_no) gets a conflict once",
-        "OpenSearch writes `_source` anew at every partial update, in its own spelling: 1.10 becomes 1.1, 1e5 becomes "
-        "100000.0, digits beyond a double's are lost, blanks between members vanish; values stay equal otherwise",
-        "whoever overwrites or reindexes a document without the field drops its vectors, until it is filled again",
-    ]
-    highest = max((hit.get("_version", 1) for hit in hits), default=1)
-    if highest > 1_000_000:
-        notices.append(
-            f"a document has version {highest:,}: writers seem to number versions themselves (version_type external), "
-            "and a number that is only one higher than the last will be refused after that write"
-        )
-    return tuple(notices)
-
-
-def _sidecar_notices(bare: ModePlan, host: Host) -> tuple[str, ...]:
-    return (
-        f"index {host.index!r} is read and refreshed, never written to",
-        f"there is one more index, {bare.target!r} (hidden), of {host.setting('number_of_shards') or 1} shards and "
-        "with a document for each of the index's",
-        "until segments are merged, it takes up to as much again as is sent, which OpenSearch keeps for recoveries",
-        "whoever may read it learns ids, terms and filter fields of documents: grant it to searchers alone",
-        "a change of a document is found by searches once it is followed, a few seconds later; in between its old "
-        "vectors stand for it",
-        "a search takes one more request, which reads the hits from the index itself",
+        # In place a page is read and written; elsewhere its versions are read, too; a copy is read once more when it
+        # has taken over.
+        requests=pages * {IN_PLACE: 2, SIDECAR: 3, NEW: 4}[bare.mode],
     )
 
 
@@ -189,13 +171,22 @@ def _advice(modes: Sequence[ModePlan], mean_bytes: float) -> tuple[Mode | None, 
     possible = {each.mode: each for each in modes if not each.why_not}
     if not possible:
         return None, "no mode is possible"
-    if len(possible) == 1:
-        (mode,) = possible
-        return mode, "the other is not possible"
+    if possible.keys() == {NEW}:
+        return NEW, "no other is possible"
+    if IN_PLACE not in possible:
+        return SIDECAR, "in place is not possible, and a new index would be the whole index once more"
+    if SIDECAR not in possible:
+        return IN_PLACE, "a sidecar is not possible"
     growth = possible[IN_PLACE].source_bytes / max(mean_bytes, 1)
     if growth > _GROWTH:
         return SIDECAR, f"in place, `_source` of each document would grow by {growth:.0%}, for every application"
     return IN_PLACE, f"`_source` of each document grows by {growth:.0%} alone, and one request searches and filters"
+
+
+def _stored_bytes(client: OpenSearch, host: Host) -> int:
+    with cluster_errors():
+        stats = client.indices.stats(index=host.index, metric="store")
+    return int(stats["_all"]["primaries"].get("store", {}).get("size_in_bytes", 0))
 
 
 def _record(spec: FieldSpec, hit: Mapping[str, Any]) -> Record | None:

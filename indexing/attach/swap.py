@@ -50,8 +50,6 @@ from opensearch_multivector.plugin.mapping import index_exists
 _LITTLE_SECONDS = 0.5
 _SHRINKS = 0.8
 _PASSES = 10
-# A request that was on its way to the old index when the aliases moved has got there by then.
-_QUIET_SECONDS = 2.0
 _TAIL_SECONDS = 30.0
 _REMEMBERED = "1h"
 
@@ -92,6 +90,7 @@ def replace_index(
     filler: Callable[[str], Filler],
     *,
     block_writes: bool = False,
+    quiet: float = 2.0,
     patience: float = 300.0,
     message: Callable[[str], None] = lambda _: None,
     stop: threading.Event | None = None,
@@ -99,12 +98,13 @@ def replace_index(
     """Copy the index of an attachment of mode new, and let the copy take its place. ``name``: of either, or an alias.
 
     ``filler`` makes what fills the attachment of an index. ``block_writes``: refuse writes for the moment of the swap,
-    so that none reaches both. Raises MismatchError where a document can't be copied or another process is at it,
+    so that none reaches both. ``quiet``: seconds without a write to the old index after which it is closed to them: by
+    then those have got there that were on their way when the aliases moved. Raises MismatchError where a document can't be copied or another process is at it,
     ClusterError.
     """
     stop = stop or threading.Event()
     old = _old(client, get_attachment(client, name, field))
-    return _Swap(client, old, filler, block_writes, patience, message, stop).run()
+    return _Swap(client, old, filler, block_writes, quiet, patience, message, stop).run()
 
 
 def _old(client: OpenSearch, attachment: Attachment) -> Attachment:
@@ -124,6 +124,7 @@ class _Swap:
         old: Attachment,
         filler: Callable[[str], Filler],
         block_writes: bool,
+        quiet: float,
         patience: float,
         message: Callable[[str], None],
         stop: threading.Event,
@@ -132,6 +133,7 @@ class _Swap:
         self._old = old
         self._filler = filler
         self._block = block_writes
+        self._quiet = quiet
         self._seconds = patience
         self._patience = Patience(patience, stop)
         self._message = message
@@ -140,6 +142,7 @@ class _Swap:
         self._blocked_at: float | None = None
 
     def run(self) -> Replaced:
+        self._check_pipeline()
         if self._old.phase != TAIL:
             if not self._copied():
                 return self._interrupted()
@@ -152,6 +155,17 @@ class _Swap:
                 self._unblock()
                 return self._interrupted()
         return self._take_place()
+
+    def _check_pipeline(self) -> None:
+        """What a pipeline has seen in the old index it would see again, where it can't be passed over."""
+        if self._block or not index_exists(self._client, self._old.index) or not self._aliases():
+            return
+        pipeline = self._settings(self._old.index).get("final_pipeline")
+        if pipeline not in (None, "_none"):
+            raise MismatchError(
+                f"index {self._old.index!r} has the final pipeline {pipeline!r}, which would see a document twice "
+                "that is written just before the swap: give --block-writes"
+            )
 
     def _interrupted(self) -> Replaced:
         return Replaced(self._old.index, self._old.target, interrupted=True)
@@ -232,7 +246,7 @@ class _Swap:
             settings = self._settings(old.index)
             set_settings(client, old.target, **{name: settings.get(name) for name in PIPELINES})
             self._patience(self._move)
-            self._message(f"{', '.join(sorted(aliases))}: of {old.target} now")
+            self._message(f"moved to {old.target}: {', '.join(sorted(aliases))}")
             # Neither index hidden, a pattern would find each document twice.
             set_settings(client, old.index, hidden=True)
             set_settings(client, old.target, hidden=settings.get("hidden"))
@@ -245,11 +259,11 @@ class _Swap:
         tail.writes()
         self._settle_deletions(tail)
         given_up = time.monotonic() + _TAIL_SECONDS
-        quiet_at = time.monotonic() + _QUIET_SECONDS
+        quiet_at = time.monotonic() + self._quiet
         while not self._blocked_at and time.monotonic() < min(quiet_at, given_up):
             time.sleep(0.1)
             if tail.writes():
-                quiet_at = time.monotonic() + _QUIET_SECONDS
+                quiet_at = time.monotonic() + self._quiet
         self._close_old()
         tail.writes()
         self._settle_deletions(tail)

@@ -10,7 +10,7 @@ import numpy as np
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.encoders.base import FloatArray
-from opensearch_multivector.errors import InputError
+from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.mapping import Bm25Parameters
 from opensearch_multivector.plugin.sub_fields import Dense, Slim
@@ -33,7 +33,7 @@ class BM25Searcher(PyseriniSearcher[TextQuery]):
         """Search with these parameters from now on. They are the index's: whoever else searches it has them, too.
 
         Where they are others than it has, the index is closed for the moment that this takes. Raises InputError on
-        impossible ones, ClusterError.
+        impossible ones, MismatchError where the field was attached to an index of others, who use it, and ClusterError.
         """
         wanted = Bm25Parameters(k1, b)
         index = self._searcher.index
@@ -41,6 +41,11 @@ class BM25Searcher(PyseriniSearcher[TextQuery]):
             settings = self._client.indices.get_settings(index=index, params={"flat_settings": "true"})
             if all(_bm25(each["settings"]) == wanted for each in settings.values()):
                 return
+            if not self._searcher.spec.has_text_copy:
+                raise MismatchError(
+                    f"index {index!r} is in use by others (a field was attached to it), and would be closed for a "
+                    "moment: set its similarity yourself when that does no harm"
+                )
             similarity = {"type": "BM25", "k1": wanted.k1, "b": wanted.b}
             self._client.indices.close(index=index)
             try:

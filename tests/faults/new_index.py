@@ -16,12 +16,20 @@ from opensearch_multivector.indexing.attach.wanted import Wanted
 from opensearch_multivector.plugin.attachments import NEW
 from opensearch_multivector.plugin.sub_fields import Slim
 
+# In these tests no request is on its way for long.
+QUIET = 0.5
+
 
 def make_aliased(client: OpenSearch, index: str, shards: int = 2) -> str:
     """Somebody's index, and the alias that all use."""
     make_index(client, index, shards)
     client.indices.put_alias(index=index, name=f"{index}-all")
     return f"{index}-all"
+
+
+def wish() -> Wanted:
+    words = WordEncoder()
+    return Wanted(("text",), words, words, "f32", sub_fields=(Slim(),))
 
 
 def attach_new(
@@ -33,9 +41,7 @@ def attach_new(
     message: Callable[[str], None] = lambda _: None,
 ) -> Replaced | None:
     """What `osmv attach ALIAS --mode new` does, up to the end; None where the swap was over already."""
-    words = WordEncoder()
-    wish = Wanted(("text",), words, words, "f32", sub_fields=(Slim(),))
-    attachment = attach(client, alias, wish, NEW)
+    attachment = attach(client, alias, wish(), NEW)
     pace = replace(PACE, lease_seconds=2.0)
     replaced = None
     if is_copied(attachment):
@@ -45,6 +51,7 @@ def attach_new(
             "mv",
             lambda index: filler(client, index, seconds=seconds, pace=pace),
             block_writes=block_writes,
+            quiet=QUIET,
             message=message,
         )
     filler(client, alias, seconds=seconds, pace=pace).backfill()

@@ -179,7 +179,8 @@ def test_killed_at_any_moment_it_goes_on(
                 process.kill()
                 process.communicate()
     check(client, alias, traffic)
-    assert reached["copying"] and reached.total() >= len(goals) - 1, reached
+    assert reached["copying"], reached
+    assert reached.total() >= len(goals) - 1, reached
     fault_row.counts.update(documents=COUNT, kills=reached.total())
 
 
