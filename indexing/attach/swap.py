@@ -99,8 +99,8 @@ def replace_index(
 
     ``filler`` makes what fills the attachment of an index. ``block_writes``: refuse writes for the moment of the swap,
     so that none reaches both. ``quiet``: seconds without a write to the old index after which it is closed to them: by
-    then those have got there that were on their way when the aliases moved. Raises MismatchError where a document can't be copied or another process is at it,
-    ClusterError.
+    then those have got there that were on their way when the aliases moved. Raises MismatchError where a document can't
+    be copied or another process is at it, ClusterError.
     """
     stop = stop or threading.Event()
     old = _old(client, get_attachment(client, name, field))
