@@ -27,6 +27,8 @@ Example:  osmv search "how do bees find their way home" --index articles
 
           osmv search --query-terms query.json --index passages --first-stage slim --rerank none
 
+          osmv search "bees" --index articles --time-budget 0.5 --degrade
+
 Exit codes: 0 found, 1 nothing found, 2 bad options, 3 the cluster refuses, 4 another encoder or no such field.
 """
 
@@ -73,6 +75,10 @@ def search(
     ] = None,
     min_score: Annotated[float | None, typer.Option(help="Leave out hits below this final score.")] = None,
     explain: Annotated[bool, typer.Option(help="Show which document token each query token matched.")] = False,
+    time_budget: Annotated[float | None, typer.Option(help="Seconds that the search may take.")] = None,
+    degrade: Annotated[
+        bool, typer.Option(help="Where the rerank or the sources fail or are late, show what there is, and say so.")
+    ] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Search an index: a first stage in OpenSearch, then late interaction over its candidates."""
@@ -99,6 +105,8 @@ def search(
         source=source.split(",") if source else True,
         routing=routing,
         min_score=min_score,
+        time_budget=time_budget,
+        degrade=degrade,
         # What is marked in a hit's text goes by vectors; a query of terms or a clause, or an index of terms, has none.
         explain=explain or (has_vectors and not json_ and searcher.spec.vectors is not None),
     )
@@ -191,6 +199,8 @@ def print_hits(
         console.print("Nothing was found.")
     times = ", ".join(f"{stage} {value:.0f} ms" for stage, value in result.timings.items())
     console.print(f"[dim]{result.candidates} candidates, {times}[/dim]")
+    for reason in result.degraded:
+        console.print(f"[yellow]degraded: {escape(reason)}[/yellow]")
     if result.stale:
         console.print(f"[yellow]{result.stale} hits were written since their vectors were made[/yellow]")
     if result.skipped:

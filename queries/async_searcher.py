@@ -174,13 +174,15 @@ class AsyncSearcher:
     async def _look_again(self, described: Described, tried: Tried) -> Described:
         """As `Searcher._look_again`."""
         try:
-            if not tried.asks_again and (
-                tried.error or not described.sidecar or await sidecar_stays_async(self._client, described.found)
-            ):
+            moved = tried.asks_again or not self._descriptions.same_shards(described, tried.searches)
+            if not moved and not tried.error and described.sidecar:
+                moved = not await sidecar_stays_async(self._client, described.found)
+            if not moved:
                 return described
             return await self._read()
         except OsmvError:
-            if tried.error or all(search.degraded for search in tried.searches):
+            told = tried.error and not isinstance(tried.error, MovedError)
+            if told or (not tried.error and all(search.degraded for search in tried.searches)):
                 return described
             raise
 

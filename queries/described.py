@@ -7,6 +7,7 @@ sub-fields: a query encoded for the one would find nonsense in the other. So wha
 - a hit is of an index that was not described: `MovedError`, at once;
 - nothing was found, a hit was gone a round later, or there was an error: the description is read again, and where it is
   another now, so is the search;
+- more or fewer shards were asked than before, as where an alias leads to one index more: the same;
 - a sidecar's description is read after every search, since the name stays when it is made anew;
 - and after ``refresh_after`` seconds that of an index is read before the search, which may have been made anew, too.
 """
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
@@ -98,6 +99,7 @@ class Descriptions:
     clock: Callable[[], float] = time.monotonic
     _known: list[Described] = field(default_factory=list)
     _engines: dict[tuple[str, ...], Engine] = field(default_factory=dict)
+    _shards: dict[tuple[str | None, ...], int] = field(default_factory=dict)
     _encoding: threading.RLock = field(default_factory=threading.RLock)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _read_at: float = 0.0
@@ -131,6 +133,16 @@ class Descriptions:
             # A new list: whoever reads the old one is not disturbed.
             self._known = [*(known for known in self._known if known.found != found), described][-_KEPT:]
             return described
+
+    def same_shards(self, described: Described, searches: Iterable[Search]) -> bool:
+        """Whether as many shards were asked as ever with this description; at first nobody knows."""
+        same = True
+        for search in searches:
+            for index, count in search.shards.items():
+                place = (*_place(described), index)
+                same = same and self._shards.get(place) == count
+                self._shards[place] = count
+        return same
 
     def engine(self, described: Described) -> Engine | None:
         """What was learnt of the engine for these indices."""

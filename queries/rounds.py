@@ -70,6 +70,7 @@ class Search:
     that ``spec`` describes; None: any. ``versions``: of the sidecar's documents, as last seen. ``degraded``: see
     `SearchResult`. ``doubtful``: it could be that an alias was moved since ``spec`` was read; ``missing``: or in the
     midst of the search, since what one round found was gone in the next. ``hedged``: requests that were sent twice.
+    ``shards``: how many were asked, by the index as a round names it, where no routing leads to some of them.
     """
 
     spec: FieldSpec
@@ -84,6 +85,7 @@ class Search:
     doubtful: bool = False
     missing: bool = False
     hedged: int = 0
+    shards: dict[str | None, int] = field(default_factory=dict)
 
     def index_of(self, stage: FirstStage) -> str | None:
         """Where a first stage is asked, as a round names it."""
@@ -158,8 +160,10 @@ class Search:
 def ask(search: Search, round_: Round) -> Rounds[list[Response]]:
     """A round's responses, each of which is whole, or marked as not; raises as `Search.look_at`."""
     responses = yield round_
-    for response in responses:
+    for (index, _), response in zip(round_.sent, responses, strict=True):
         search.look_at(round_.stage, response)
+        if round_.routing is None and "_shards" in response:
+            search.shards[index] = response["_shards"]["total"]
     return responses
 
 

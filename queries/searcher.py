@@ -162,13 +162,15 @@ class Searcher:
     def _look_again(self, described: Described, tried: Tried) -> Described:
         """The description that holds now, where there is reason to ask."""
         try:
-            if not tried.asks_again and (
-                tried.error or not described.sidecar or sidecar_stays(self.client, described.found)
-            ):
+            moved = tried.asks_again or not self._descriptions.same_shards(described, tried.searches)
+            if not moved and not tried.error and described.sidecar:
+                moved = not sidecar_stays(self.client, described.found)
+            if not moved:
                 return described
             return self._read()
         except OsmvError:
-            if tried.error or all(search.degraded for search in tried.searches):
+            told = tried.error and not isinstance(tried.error, MovedError)
+            if told or (not tried.error and all(search.degraded for search in tried.searches)):
                 return described  # what is known already says more, or says enough
             raise
 
