@@ -104,6 +104,14 @@ def _engines(found: Capabilities) -> Check:
         return Check(
             "k-NN engines", "unknown", "could not be asked", "knn_vector fields", "grant cluster:admin/knn_stats_action"
         )
+    if found.lucene_only:
+        return Check(
+            "k-NN engines",
+            "warning",
+            "lucene; this local node has no libraries of faiss and nmslib",
+            "knn_vector fields; osmv uses lucene",
+            'give every knn_vector of your own "engine": "lucene": without, its first document ends the node',
+        )
     works = [engine for engine, state in found.engines.items() if state]
     unsure = [engine for engine, state in found.engines.items() if state is None]
     text = ", ".join([*works, *(f"{engine} (known at first use)" for engine in unsure)]) or "none"

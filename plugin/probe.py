@@ -17,9 +17,11 @@ KNN = "opensearch-knn"
 NEURAL_SEARCH = "opensearch-neural-search"
 NATIVE = "opensearch-multivector"
 SECURITY = "opensearch-security"
+# What a local node says of itself: the files that it is made of hold no native libraries of faiss and nmslib.
+LUCENE_ONLY = "osmv_lucene_only"
 
 # The node's name is asked for as well, because a node without plugins would else be left out of the answer.
-_PLUGIN_LISTS = "nodes.*.name,nodes.*.plugins.name,nodes.*.plugins.version"
+_PLUGIN_LISTS = "nodes.*.name,nodes.*.plugins.name,nodes.*.plugins.version,nodes.*.attributes"
 _NATIVE_STATS = "nodes.*.name,nodes.*.kernel,nodes.*.version"
 # lateInteractionScore came with k-NN 3.3.
 _LATE_INTERACTION_SINCE = (3, 3)
@@ -40,7 +42,8 @@ class Capabilities:
 
     ``plugins``: name to version, of the plugins that every node has; ``partial_plugins``: those that only some have.
     ``native``: the native plugin on each node that has it; None where it is nowhere or can't be asked.
-    ``engines``: k-NN engine to whether it is known to work (faiss and nmslib load their libraries at first use).
+    ``engines``: k-NN engine to whether it is known to work (faiss and nmslib load their libraries at first use);
+    ``lucene_only``: a local node of `osmv node`, which has no such libraries.
     ``late_interaction_from``: "asked" (the script engine lists it) or "version" (guessed).
     ``permissions``: action to whether the user may take it; empty without the security plugin.
     ``max_content_length``: bytes of a request, as the cluster writes it ("100mb").
@@ -53,6 +56,7 @@ class Capabilities:
     partial_plugins: frozenset[str]
     native: tuple[NativeNode, ...] | None
     engines: dict[str, bool | None]
+    lucene_only: bool
     late_interaction: bool | None
     late_interaction_from: str
     security_is_off: bool
@@ -98,6 +102,7 @@ def probe(client: OpenSearch, index: str | None = None) -> Capabilities:
         partial_plugins=partial,
         native=_native(client) if plugins is None or NATIVE in plugins or NATIVE in partial else None,
         engines=_engines(client) if knn is not False else {},
+        lucene_only=any(LUCENE_ONLY in node.get("attributes", ()) for node in (nodes or {}).get("nodes", {}).values()),
         late_interaction=late_interaction,
         late_interaction_from=late_from,
         security_is_off=off,

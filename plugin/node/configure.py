@@ -9,6 +9,7 @@ from pathlib import Path
 from opensearch_multivector.plugin.node.distribution import Distribution
 from opensearch_multivector.plugin.node.java import Java
 from opensearch_multivector.plugin.node.places import Account, give, make_folder
+from opensearch_multivector.plugin.probe import LUCENE_ONLY
 
 MARK = "-Dosmv.node="  # on the JVM's command line: how a node's process is known from any other
 
@@ -64,6 +65,7 @@ def prepare(
         "http.port": http_port,
         "transport.port": transport_port,
         "discovery.type": "single-node",
+        f"node.attr.{LUCENE_ONLY}": "true",
         # A laptop's full disk must not turn the indices read-only.
         "cluster.routing.allocation.disk.threshold_enabled": "false",
         **(extra or {}),

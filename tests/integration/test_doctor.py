@@ -41,6 +41,7 @@ def test_the_probe_finds_what_is_there_and_leaves_nothing(client: OpenSearch) ->
     assert found.has_plugin(KNN)
     assert found.has_plugin(NEURAL_SEARCH)
     assert found.engines["lucene"] is True
+    assert found.lucene_only is ("osmv" in client.info()["cluster_name"])  # a container has all engines
     assert (found.late_interaction, found.late_interaction_from) == (SINCE_3_3, "asked")
     assert found.max_clause_count == 1024
 

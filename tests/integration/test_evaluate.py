@@ -221,7 +221,7 @@ def check_header(run: Path, folder: Path, index: str, encoder: Encoder) -> None:
     }
     assert header["engine"]["opensearch"] == VERSION
     assert header["engine"]["nodes"] == 1
-    assert "opensearch-knn 3" in "; ".join(header["engine"]["plugins"])
+    assert f"opensearch-knn {VERSION}" in "; ".join(header["engine"]["plugins"])
     assert header["index"]["name"] == index
     assert header["index"]["documents"] == len(DOCUMENTS)
     assert header["index"]["store_bytes"] > 0

@@ -19,6 +19,7 @@ WHOLE = Capabilities(
     partial_plugins=frozenset(),
     native=None,
     engines={"lucene": True, "faiss": None, "nmslib": None},
+    lucene_only=False,
     late_interaction=True,
     late_interaction_from="asked",
     security_is_off=False,
@@ -61,6 +62,12 @@ def test_k_nn_is_needed_on_every_node() -> None:
     somewhere = replace(nowhere, partial_plugins=frozenset({KNN}))
     assert check(somewhere, "k-NN").state == "missing"
     assert "some nodes" in check(somewhere, "k-NN").found
+
+
+def test_a_local_node_says_which_engine_would_end_it() -> None:
+    engines = check(replace(WHOLE, lucene_only=True), "k-NN engines")
+    assert engines.state == "warning"
+    assert '"engine": "lucene"' in engines.remedy
 
 
 def test_neural_search_is_an_option() -> None:
