@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from opensearch_multivector.indexing.backfill import BackfillSummary
 
 _EXAMPLE = """
-Example:  osmv follow articles --interval 5
+Examples:  osmv follow articles --interval 5
+
+           osmv follow articles --by updated_at --overlap 120
 
 Exit codes: 0 stopped by Ctrl-C, or done with --once; 1 with --once: some refused; 2 bad options; 3 the cluster gives
 up; 4 the index is another than was attached, or the encoder another; 130 with --once: stopped or paused before the end.
@@ -35,6 +37,13 @@ def follow(
     field: Annotated[str, typer.Option(help="The attached field.")] = "mv",
     once: Annotated[bool, typer.Option("--once", help="One look at what was written since the last, and out.")] = False,
     interval: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = 5.0,
+    by: Annotated[
+        str | None,
+        typer.Option(help="Date field that writers set at each write: go by it instead of sequence numbers."),
+    ] = None,
+    overlap: Annotated[
+        float, typer.Option(min=0, help="With --by: seconds by which a write may be later than it says.")
+    ] = 60.0,
     rate: Annotated[float | None, typer.Option(min=0.01, help="Documents written per second, at most.")] = None,
     target_p99: TargetP99 = None,
     probe: ProbeFile = None,
@@ -42,12 +51,13 @@ def follow(
     json_: Annotated[bool, typer.Option("--json", help="Print a line of JSON after each look that wrote.")] = False,
 ) -> None:
     """Encode what is written to an index as it comes, and in a sidecar delete what was deleted; until Ctrl-C."""
-    from opensearch_multivector.indexing.backfill import Filler, Pace
+    from opensearch_multivector.indexing.backfill import By, Filler, Pace
 
     client = cluster.connect()
     with stop_on_interrupt() as stop:
         pace = Pace(rate=rate, target_p99=target_p99, probes=probes_of(probe, target_p99))
-        filler = Filler(client, index, field, workers=workers, pace=pace, message=say, stop=stop)
+        way = By(by, overlap) if by else None
+        filler = Filler(client, index, field, workers=workers, pace=pace, by=way, message=say, stop=stop)
         if once:
             summary = filler.summary(filler.round())
             _show(summary, json_)

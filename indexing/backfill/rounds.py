@@ -15,6 +15,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.encoders.base import Encoder, TermEncoder
 from opensearch_multivector.errors import MismatchError
+from opensearch_multivector.indexing.backfill.by_time import By, TimeFollower
 from opensearch_multivector.indexing.backfill.horizons import Horizon
 from opensearch_multivector.indexing.backfill.load import load_maker, load_spec
 from opensearch_multivector.indexing.backfill.probes import Prober, usual_probes
@@ -23,6 +24,7 @@ from opensearch_multivector.indexing.backfill.reconcile import reconcile
 from opensearch_multivector.indexing.backfill.throttle import Throttle
 from opensearch_multivector.indexing.backfill.worker import Pace, PausedError, Worker
 from opensearch_multivector.plugin.attachments import TAIL, Attachment, get_attachment, taken_over
+from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD
 
 # Deletions that the counters do not tell of are found by then.
@@ -62,8 +64,9 @@ Progress = Callable[[Mapping[str, int], int], None]
 class Filler:
     """An attachment with all that is needed to fill it; one process's share of the work.
 
-    ``progress`` is told what became of each page, and about how many documents there are; ``message`` what it waits
-    for. ``stop``, once set, ends whatever runs, in order.
+    ``by``: what was written is told by a time in the documents instead of sequence numbers. ``progress`` is told what
+    became of each page, and about how many documents there are; ``message`` what it waits for. ``stop``, once set, ends
+    whatever runs, in order.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class Filler:
         term_encoder: TermEncoder | None = None,
         workers: int = 1,
         pace: Pace | None = None,
+        by: By | None = None,
         progress: Progress = lambda _counts, _documents: None,
         message: Callable[[str], None] = lambda _: None,
         stop: threading.Event | None = None,
@@ -108,6 +112,7 @@ class Filler:
             progress=self._count,
             message=message,
         )
+        self._follower = None if by is None else TimeFollower(client, self.attachment, self._worker, by)
 
     def backfill(self) -> BackfillSummary:
         """Fill all that is there now, and then what was written meanwhile. Raises ClusterError and MismatchError."""
@@ -126,14 +131,12 @@ class Filler:
     def round(self) -> bool:
         """One round, and in a sidecar the orphans where anything was deleted; False where it was stopped or paused."""
         try:
-            horizons = self._worker.look()
-            self._documents = sum(horizon.documents for horizon in horizons)
             with self._prober or nullcontext():
-                self._run(horizons)
+                deletions = self._by_time() if self._follower else self._by_numbers()
+            self._reconcile(deletions)
+            self._worker.show()
         except PausedError:
             return False
-        self._reconcile(horizons)
-        self._worker.show()
         return not self._stop.is_set()
 
     def retry_failed(self) -> int:
@@ -161,6 +164,27 @@ class Filler:
             self.attachment.index, self.attachment.field, **counts, interrupted=not finished, searches=self.searches()
         )
 
+    def _by_numbers(self) -> tuple[int, ...]:
+        """All up to the shards' horizons; what differs where anything was deleted since."""
+        horizons = self._worker.look()
+        self._documents = sum(horizon.documents for horizon in horizons)
+        self._run(horizons)
+        # Counters of the primaries: a deletion raises them, a restarted node begins anew. Only that they differ counts.
+        return tuple(horizon.deletions for horizon in horizons)
+
+    def _by_time(self) -> tuple[int, ...]:
+        """All that has a time since the last look; what differs, mostly, where anything was deleted since."""
+        assert self._follower is not None
+        self._follower.round()
+        if not self.attachment.is_beside:
+            return ()
+        self._worker.show()
+        with cluster_errors():
+            documents, beside = (
+                int(self._client.count(index=name)["count"]) for name in (self.attachment.index, self.attachment.target)
+            )
+        return (beside - documents,)
+
     def _run(self, horizons: Sequence[Horizon]) -> None:
         with ThreadPoolExecutor(self._threads, thread_name_prefix="osmv-backfill") as pool:
             runs = [pool.submit(self._worker.run, horizons) for _ in range(self._threads)]
@@ -173,11 +197,9 @@ class Filler:
                 self._stop.set()  # the others are of no use without it
                 raise
 
-    def _reconcile(self, horizons: Sequence[Horizon]) -> None:
+    def _reconcile(self, deletions: tuple[int, ...]) -> None:
         if not self.attachment.is_beside:
             return
-        # Counters of the primaries: a deletion raises them, a restarted node begins anew. Only that they differ counts.
-        deletions = tuple(horizon.deletions for horizon in horizons)
         overdue = time.monotonic() - self._reconciled_at > _RECONCILE_SECONDS
         # A worker that was too late may have written what the worker after it knew to be deleted.
         if deletions != self._deletions or overdue or self._counts.pop("lost", 0):

@@ -63,12 +63,19 @@ class Scanner:
         while True:
             body = page_body(after, to, page, self._wanted, self._hash)
             hits = self._patience(lambda body=body: search_shard(self._client, self._attachment.index, shard, body))  # type: ignore[misc]
-            found = [_found(hit, self._hash) for hit in hits]
-            last = len(hits) < page or found[-1].seq_no >= to
-            yield to if last else found[-1].seq_no, self._with_versions(found)
+            last = len(hits) < page or hits[-1]["_seq_no"] >= to
+            yield to if last else hits[-1]["_seq_no"], self.found(hits)
             if last:
                 return
-            after = found[-1].seq_no
+            after = hits[-1]["_seq_no"]
+
+    def body(self, query: dict[str, Any], sort: list[dict[str, Any]], size: int) -> dict[str, Any]:
+        """The request for a page of what matches a query; `found` reads its hits."""
+        return page_body(-1, -1, size, self._wanted, self._hash) | {"query": query, "sort": sort}
+
+    def found(self, hits: Sequence[dict[str, Any]]) -> Sequence[Found]:
+        """The documents of hits, with what is stored of them in a sidecar."""
+        return self._with_versions([_found(hit, self._hash) for hit in hits])
 
     def text_of(self, found: Found) -> Text:
         """The text of a document and the hash that belongs to it."""

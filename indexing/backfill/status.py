@@ -12,7 +12,8 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError
-from opensearch_multivector.indexing.backfill.horizons import Horizon, read_horizons
+from opensearch_multivector.indexing.backfill.by_time import PlaceStore
+from opensearch_multivector.indexing.backfill.horizons import Horizon, number_of_shards, read_horizons
 from opensearch_multivector.indexing.backfill.load import load_spec
 from opensearch_multivector.indexing.backfill.reconcile import orphans_of
 from opensearch_multivector.indexing.backfill.scan import Scanner
@@ -28,7 +29,8 @@ _PATIENCE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """An attached field's state, in documents; ``pending``: writes to the index that nobody has looked at yet.
+    """An attached field's state, in documents; ``pending``: writes to the index that nobody has looked at yet
+    (documents, where ``followed_by`` names a field with their time).
 
     ``covered`` have something stored, ``missing`` have nothing (in place: and have a text), ``stale`` (None: unknown)
     have something of an earlier text or, in a sidecar, of an earlier write; ``orphaned`` are in the sidecar alone;
@@ -53,6 +55,7 @@ class Status:
     workers: tuple[str, ...]
     letters: tuple[Letter, ...]
     exact: bool
+    followed_by: str | None = None
     paces: Mapping[str, Mapping[str, Any]] = member(default_factory=dict)
 
     @property
@@ -71,11 +74,19 @@ def status_of(client: OpenSearch, index: str, field: str = DEFAULT_FIELD, *, ver
     Raises MismatchError where nothing of that name is attached or the index is another by now, ClusterError.
     """
     attachment = get_attachment(client, index, field)
-    horizons = read_horizons(client, attachment)
-    store = UnitStore(client, attachment, "")
-    works = [_begun(store.read(horizon.shard), horizon) for horizon in horizons]
     with cluster_errors():
-        client.indices.refresh(index=attachment.target)
+        client.indices.refresh(index=f"{attachment.index},{attachment.target}")
+    place = PlaceStore(client, attachment).read()
+    # Where times are followed, sequence numbers may be closed to us.
+    horizons = read_horizons(client, attachment) if place is None or verify else ()
+    store = UnitStore(client, attachment, "")
+    if place is None:
+        works = [_begun(store.read(horizon.shard), horizon) for horizon in horizons]
+        pending = sum(max(0, at.seq_no - work.covered) for at, work in zip(horizons, works, strict=True))
+    else:
+        shards = range(number_of_shards(client, attachment.index))
+        works = [work for work in map(store.read, shards) if work is not None]
+        pending = _count(client, attachment.index, place.later())
     now = time.time()
     at_work = [lease for work in works for lease in work.leases if lease.until > now]
     documents = _count(client, attachment.index, {"match_all": {}})
@@ -93,11 +104,15 @@ def status_of(client: OpenSearch, index: str, field: str = DEFAULT_FIELD, *, ver
         missing=missing,
         stale=stale,
         orphaned=orphaned,
-        failed=sum(work.failed for work in works),
-        pending=sum(max(0, horizon.seq_no - work.covered) for horizon, work in zip(horizons, works, strict=True)),
+        failed=sum(work.failed for work in works) + (len(place.letters) if place else 0),
+        pending=pending,
         workers=tuple(sorted({lease.owner for lease in at_work})),
-        letters=tuple(letter for work in works for failures in work.failures for letter in failures.letters),
+        letters=(
+            *(letter for work in works for failures in work.failures for letter in failures.letters),
+            *(place.letters if place else ()),
+        ),
         exact=verify,
+        followed_by=place.by if place else None,
         paces={lease.owner: lease.pace for lease in at_work if lease.pace},
     )
 

@@ -102,45 +102,46 @@ class Worker:
         self._copies = attachment.mode == NEW
         self._pace = pace
         self._stop = stop
-        self._progress = progress
+        self.progress = progress
         self._message = message
         self._told = told
         self._waits_for = ""
         self._waits_since = 0.0
         self._said = False
         self._refused_on_end = 0
-        self._patience = Patience(pace.patience, stop, self._wait)
+        self.patience = Patience(pace.patience, stop, self._wait)
         self._throttle = throttle or Throttle(pace.rate, stop)
         self._disk = DiskWatch(client, attachment.target, pace.patience, stop, self._wait)
-        self._scanner = Scanner(client, attachment, spec, self._patience)
+        self.scanner = Scanner(client, attachment, spec, self.patience)
         self._sink: Sink = sink_of(client, attachment, spec, patience=pace.patience, stop=stop, waiting=self._wait)
         owner = f"{socket.gethostname()}:{os.getpid()}"
         self._store = UnitStore(client, attachment, owner, pace.lease_seconds)
-        self._target_uuid = self._patience(lambda: concrete_index(client, attachment.target)[1])
+        self.page_size = pace.page
+        self._target_uuid = Patience(pace.patience, stop)(lambda: concrete_index(client, attachment.target)[1])
 
     def look(self) -> tuple[Horizon, ...]:
         """How far the index can be read now, noted for all workers.
 
         Raises MismatchError where sequence numbers have begun anew under a sidecar, whose versions are made of them.
         """
-        horizons = self._patience(lambda: read_horizons(self._client, self._attachment))
+        horizons = self.patience(lambda: read_horizons(self._client, self._attachment))
         if self._copies:
             here, field_ = self._attachment, self._attachment.field
-            self._patience(lambda: take_mapping(self._client, here.index, here.target, field_))
+            self.patience(lambda: take_mapping(self._client, here.index, here.target, field_))
         for horizon in horizons:
-            before = self._patience(lambda shard=horizon.shard: self._store.read(shard))  # type: ignore[misc]
+            before = self.patience(lambda shard=horizon.shard: self._store.read(shard))  # type: ignore[misc]
             if before and before.history != horizon.history and self._beside_it:
                 raise MismatchError(
                     f"shard {horizon.shard} of index {self._attachment.index!r} was restored or allocated by force "
                     "since the sidecar was filled, which can't be compared with it any more: detach and attach again"
                 )
-            self._patience(lambda horizon=horizon: self._store.see(horizon))  # type: ignore[misc]
+            self.patience(lambda horizon=horizon: self._store.see(horizon))  # type: ignore[misc]
         return horizons
 
     def show(self) -> None:
         """Make what was written visible to searches. Raises ClusterError."""
         with cluster_errors():
-            self._patience(lambda: self._client.indices.refresh(index=self._attachment.target))
+            self.patience(lambda: self._client.indices.refresh(index=self._attachment.target))
 
     def retry_failed(self) -> int:
         """Have refused documents looked at again; how many there are. Raises ClusterError."""
@@ -153,7 +154,7 @@ class Worker:
         """
         while waiting := [horizon for horizon in horizons if not self._work_at(horizon)]:
             if not any(self._unit(horizon) for horizon in waiting):
-                self._check()
+                self.check()
                 # What is left is in the hands of other workers; should they die, their leases run out.
                 self._stop.wait(0.5)
 
@@ -161,31 +162,31 @@ class Worker:
         """Take units of a shard until there are none to be had; whether all is done up to its horizon."""
         while self._unit(horizon):
             pass
-        work = self._patience(lambda: self._store.read(horizon.shard))
+        work = self.patience(lambda: self._store.read(horizon.shard))
         return work is not None and not work.open_until(horizon.seq_no)
 
     def _unit(self, horizon: Horizon) -> bool:
         """Do a unit; whether there was one to be had."""
-        self._check()
+        self.check()
         # By documents, not numbers: where each was written often, most numbers have none.
         size = self._pace.unit * max(1, (horizon.seq_no + 1) // max(1, horizon.documents))
-        lease = self._patience(lambda: self._store.lease(horizon, size))
+        lease = self.patience(lambda: self._store.lease(horizon, size))
         if lease is None:
             return False
         beating = Heartbeat(self._store, horizon.shard, lease, self._pace.lease_seconds, self.pace)
         with self._given_back(horizon.shard, lease) as holder, beating:
-            for to, page in self._scanner.pages(horizon.shard, lease.after, lease.to, self._pace.page):
-                self._check()
+            for to, page in self.scanner.pages(horizon.shard, lease.after, lease.to, self._pace.page):
+                self.check()
                 counts, refused = self.fill(page)
                 here = holder.lease
                 holder.take(
-                    self._patience(
+                    self.patience(
                         lambda to=to, here=here, counts=counts, refused=refused: self._store.advance(  # type: ignore[misc]
                             horizon.shard, here, to, counts, refused
                         )
                     )
                 )
-                self._progress(counts)
+                self.progress(counts)
         return True
 
     @contextmanager
@@ -195,21 +196,21 @@ class Worker:
         try:
             yield holder
         except _LostError:
-            self._progress({"lost": 1})
+            self.progress({"lost": 1})
         except BaseException:
             with suppress(ClusterError):  # then it has to run out
                 self._store.give_back(shard, holder.lease)
             raise
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """Raise where there is no more right to go on: asked to stop, paused, detached, or an index is another."""
         if self._stop.is_set():
             raise PausedError
         attachment = self._attachment
-        now = self._patience(lambda: get_attachment(self._client, attachment.index, attachment.field))
+        now = self.patience(lambda: get_attachment(self._client, attachment.index, attachment.field))
         self._check_record(now)
         for index, uuid in ((attachment.index, attachment.index_uuid), (attachment.target, self._target_uuid)):
-            if self._patience(lambda index=index: concrete_index(self._client, index)) != (index, uuid):  # type: ignore[misc]
+            if self.patience(lambda index=index: concrete_index(self._client, index)) != (index, uuid):  # type: ignore[misc]
                 raise MismatchError(made_anew(attachment))
 
     def _check_record(self, now: Attachment) -> None:
@@ -252,8 +253,8 @@ class Worker:
         refused: list[Letter] = []
         stale: list[tuple[Found, Text]] = []
         for found in page:
-            text = self._scanner.text_of(found)
-            if self._scanner.is_fresh(found, text):
+            text = self.scanner.text_of(found)
+            if self.scanner.is_fresh(found, text):
                 counts["fresh"] += 1
             else:
                 stale.append((found, text))
