@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from opensearchpy import OpenSearch
@@ -84,9 +85,53 @@ class Attachment:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Attachment:
-        """Inverse of `to_state`."""
-        lists = {name: tuple(state[name]) for name in ("text_fields", "filter_fields")}
-        return cls(**{**state, **lists})
+        """Inverse of `to_state`. Raises MismatchError on what is none: by it indices are read, filled, deleted."""
+        try:
+            lists = {name: tuple(state[name]) for name in ("text_fields", "filter_fields")}
+            made = cls(**{**state, **lists})
+            sound = all(_KINDS[each.name](getattr(made, each.name)) for each in fields(cls)) and made._has_its_target()
+        except (TypeError, KeyError, InputError):
+            sound = False
+        if not sound:
+            raise MismatchError(
+                f"a record of what is attached to which index in {STATE_INDEX!r} was altered: restore that index from "
+                "a snapshot, or remove the record and attach again"
+            )
+        return made
+
+    def _has_its_target(self) -> bool:
+        if self.mode == SIDECAR:
+            return self.target == sidecar_name(self.index, self.field)
+        return (self.target == self.index) == (self.mode == IN_PLACE)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _are_names(value: Any) -> bool:
+    return isinstance(value, tuple) and all(isinstance(each, str) and each for each in value)
+
+
+def _is_index(value: Any) -> bool:
+    """Whether this can name one index: in a request, a pattern, a list or `_all` would name others, too."""
+    return isinstance(value, str) and re.fullmatch(r"(?![-_+])[^\\/*?\"<>| ,#:]+", value) is not None
+
+
+_KINDS: dict[str, Callable[[Any], bool]] = {
+    "index": _is_index,
+    "target": _is_index,
+    "mode": lambda mode: mode in (IN_PLACE, SIDECAR, NEW),
+    "text_fields": _are_names,
+    "filter_fields": _are_names,
+    "paused": _is_flag,
+    "detaching": _is_flag,
+    **dict.fromkeys(("index_uuid", "field", "fingerprint", "made_at", "phase", "source"), _is_text),
+}
 
 
 def taken_over(attachment: Attachment) -> str:
@@ -141,8 +186,9 @@ def attachments_of(client: OpenSearch, index: str) -> tuple[Attachment, ...]:
                 behind = list(client.indices.get_alias(index=index, params={"filter_path": "*.aliases"}))
             except NotFoundError:
                 behind = []
-        stored = get_state(client, _key(behind[0])) if len(behind) == 1 else None
-    return _all(stored.value if stored else None)
+        index = behind[0] if len(behind) == 1 else index
+        stored = get_state(client, _key(index)) if behind == [index] else None
+    return _all(index, stored.value if stored else None)
 
 
 async def attachments_of_async(client: AsyncOpenSearch, index: str) -> tuple[Attachment, ...]:
@@ -154,8 +200,9 @@ async def attachments_of_async(client: AsyncOpenSearch, index: str) -> tuple[Att
                 behind = list(await client.indices.get_alias(index=index, params={"filter_path": "*.aliases"}))
             except NotFoundError:
                 behind = []
-        value = await _state_async(client, behind[0]) if len(behind) == 1 else None
-    return _all(value)
+        index = behind[0] if len(behind) == 1 else index
+        value = await _state_async(client, index) if behind == [index] else None
+    return _all(index, value)
 
 
 def find_attachment(client: OpenSearch, index: str, field: str = DEFAULT_FIELD) -> Attachment | None:
@@ -211,7 +258,7 @@ def _change(
 ) -> dict[str, Attachment]:
     for _ in range(_TRIES):
         stored = get_state(client, _key(index))
-        after = change({each.field: each for each in _all(stored.value if stored else None)})
+        after = change({each.field: each for each in _all(index, stored.value if stored else None)})
         if _written(client, index, after, stored):
             return after
     raise ClusterError(f"the attachments of index {index!r} are changed by many at once: try again")
@@ -228,8 +275,19 @@ def _key(index: str) -> str:
     return f"attachments-{index}"
 
 
-def _all(value: Mapping[str, Any] | None) -> tuple[Attachment, ...]:
-    return tuple(Attachment.from_state(each) for _, each in sorted(value["fields"].items())) if value else ()
+def _all(index: str, value: Mapping[str, Any] | None) -> tuple[Attachment, ...]:
+    if value is None:
+        return ()
+    described = value.get("fields")
+    found = (
+        [Attachment.from_state(each) for _, each in sorted(described.items())] if isinstance(described, dict) else []
+    )
+    if not found or any(each.index != index for each in found):
+        raise MismatchError(
+            f"the record of what is attached to index {index!r} in {STATE_INDEX!r} is none, or of another index: "
+            f"restore {STATE_INDEX!r} from a snapshot, or remove the record and attach again"
+        )
+    return tuple(found)
 
 
 async def _state_async(client: AsyncOpenSearch, index: str) -> dict[str, Any] | None:

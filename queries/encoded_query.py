@@ -110,11 +110,10 @@ def _spans(value: Any) -> IntArray:
 
 def _check_tokens(tokens: Any) -> None:
     ids, weights = getattr(tokens, "ids", None), getattr(tokens, "weights", None)
-    arrays = isinstance(ids, np.ndarray) and isinstance(weights, np.ndarray)
-    if not arrays or ids.ndim != 2 or ids.shape != weights.shape or (ids.dtype.kind, weights.dtype.kind) != ("i", "f"):
-        raise InputError(
-            "tokens of the query's terms must be TokenTerms: whole numbers and floats of one shape (tokens, k)"
-        )
+    if not isinstance(ids, np.ndarray) or not isinstance(weights, np.ndarray):
+        raise InputError("tokens of the query's terms must be TokenTerms, as a term encoder gives them")
+    if ids.ndim != 2 or ids.shape != weights.shape or (ids.dtype.kind, weights.dtype.kind) != ("i", "f"):
+        raise InputError("tokens of the query's terms must be whole numbers and floats of one shape (tokens, k)")
     # Ids are places in a vocabulary, of which none is nearly as large.
     if not ((ids >= 0) & (ids < 2**24) & np.isfinite(weights)).all():
         raise InputError(

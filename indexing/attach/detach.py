@@ -18,6 +18,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError
 
 from opensearch_multivector.errors import ClusterError, MismatchError
+from opensearch_multivector.indexing.attach.host import read_host
 from opensearch_multivector.indexing.backfill.by_time import PlaceStore
 from opensearch_multivector.indexing.backfill.horizons import number_of_shards
 from opensearch_multivector.indexing.backfill.scan import PAGE, last_seq_no, page_body, search_shard
@@ -239,9 +240,16 @@ def _wait_for_workers(units: UnitStore, shards: int, message: Callable[[str], No
 
 
 def _delete_sidecar(client: OpenSearch, attachment: Attachment) -> int:
-    """Delete the sidecar; how many documents it had."""
+    """Delete the sidecar or unfinished copy; how many documents it had. Raises MismatchError where it is none."""
     if not index_exists(client, attachment.target):
         return 0
+    target = read_host(client, attachment.target)
+    # Whoever can write the record could else have any index deleted by whoever may.
+    if target.index != attachment.target or not target.is_on("hidden") or not target.described(attachment.field):
+        raise MismatchError(
+            f"index {attachment.target!r}, which the record says to delete, is not hidden or does not describe field "
+            f"{attachment.field!r}, so it is not what `osmv attach` made: delete it yourself where it is not needed"
+        )
     with cluster_errors():
         documents = int(client.count(index=attachment.target)["count"])
         with suppress(NotFoundError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 _LONGEST = 1_200  # characters of a message; more is what somebody sent, not what went wrong
-_VISIBLE: dict[int, int | str] = {code: 0x2400 + code for code in range(0x20)} | {0x7F: 0x2421}
+_VISIBLE: dict[int, int | str] = {0x7F: 0x2421}
+_VISIBLE |= {code: 0x2400 + code for code in range(0x20)}
 _VISIBLE |= dict.fromkeys(map(ord, "\t\n\r\u2028\u2029"), " ")
 # C1 controls, marks and overrides of direction, halves of surrogate pairs.
 _VISIBLE |= dict.fromkeys((*range(0x80, 0xA0), *range(0x202A, 0x202F), *range(0x2066, 0x206A)), "\ufffd")
