@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from fault_table import PROPERTY, FaultRow, for_terminal, lines_of, wanted_rows,
 from scale import LONG, SEED
 
 from opensearch_multivector import __version__
+from opensearch_multivector.plugin.node import NodeStatus, clean_node, start_node
 from opensearch_multivector.plugin.node.distribution import DEFAULT_VERSION
 
 HERE = Path(__file__).parent
@@ -43,6 +45,16 @@ def fault_row(request: pytest.FixtureRequest) -> FaultRow:
     if mark:
         request.node.user_properties.append((PROPERTY, noted))
     return noted
+
+
+@pytest.fixture(scope="session")
+def start_killable() -> Iterator[Callable[[], NodeStatus]]:
+    """Starts a node of these tests' own, where it does not run: each may kill it."""
+    name = f"osmv-test-{os.getpid()}-killed"
+    try:
+        yield lambda: start_node(name, heap="600m", quiet=True)
+    finally:
+        clean_node(name)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

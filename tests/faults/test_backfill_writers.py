@@ -31,6 +31,7 @@ class Users:
         self._client = client
         self._index = index
         self.documents = {doc_id: dict(body) for doc_id, body in documents.items()}
+        self._ids = sorted(documents)
         self.done: Counter[str] = Counter()
         self.error: BaseException | None = None
         self._random = random.Random(SEED)
@@ -61,7 +62,7 @@ class Users:
     def _write(self) -> None:
         number = sum(self.done.values())
         what = self._random.choices(["text", "price", "anew", "delete", "add"], [4, 2, 2, 1, 1])[0]
-        doc_id = self._random.choice(sorted(self.documents))
+        doc_id = self._random.choice(self._ids)
         self.done[what] += 1
         if what == "text":
             self._update(doc_id, {"text": f"update{number} of{number % 9}"})
@@ -70,6 +71,7 @@ class Users:
         elif what == "delete":
             self._client.delete(index=self._index, id=doc_id)
             del self.documents[doc_id]
+            self._ids.remove(doc_id)
         else:
             doc_id = doc_id if what == "anew" else f"n{number}"
             body = {"text": f"anew{number}", "price": number}
@@ -77,6 +79,8 @@ class Users:
             self._client.index(
                 index=self._index, id=doc_id, body=body, params={"refresh": str(number % 5 == 0).lower()}
             )
+            if doc_id not in self.documents:
+                self._ids.append(doc_id)
             self.documents[doc_id] = body
 
     def _update(self, doc_id: str, changes: dict[str, Any]) -> None:

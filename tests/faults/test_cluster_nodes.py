@@ -7,7 +7,9 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +23,7 @@ from three_nodes import ThreeNodes, three_nodes
 from opensearch_multivector.encoding.maxsim import maxsim
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.backfill import BackfillSummary, status_of
-from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Mode
+from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Mode, get_attachment
 from opensearch_multivector.queries.searcher import Searcher
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("nodes")]
@@ -30,6 +32,7 @@ COUNT = 600
 GAP = 60.0  # seconds without an answer, at most; one or two where the machine does nothing else
 BOUND = 0.2  # of the searches may fail
 QUERY = "bees dance home"
+MODES: list[Mode] = [IN_PLACE, SIDECAR]
 
 
 @pytest.fixture(scope="module")
@@ -38,57 +41,89 @@ def nodes() -> Iterator[ThreeNodes]:
         yield started
 
 
-@dataclass
 class Searching:
     """Searches of an index that does not change, one after the other, each answer compared with what it has to be."""
 
-    client: OpenSearch
-    index: str
-    expected: dict[str, float]
-    rerank: str
-    answered: int = 0
-    failed: list[str] = field(default_factory=list)
-    gap: float = 0.0
-    error: BaseException | None = None
-    _stop: threading.Event = field(default_factory=threading.Event)
+    def __init__(self, client: OpenSearch, index: str, expected: dict[str, float]) -> None:
+        self._client = client
+        self._index = index
+        self._expected = expected
+        self._answered = 0
+        self._failed: list[str] = []
+        self._gap = 0.0
+        self._stop = threading.Event()
+        self._pool = ThreadPoolExecutor(1)
 
     def __enter__(self) -> Searching:
-        self._thread = threading.Thread(target=self._work)
-        self._thread.start()
+        self._running = self._pool.submit(self._work)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
-        self._thread.join()
+        self._pool.shutdown()
+
+    def outcome(self) -> tuple[int, list[str], float]:
+        """How many were answered, why others failed, and how long it took from an answer to the next at most."""
+        self._stop.set()
+        self._running.result()
+        return self._answered, self._failed, self._gap
 
     def _work(self) -> None:
         encoder = WordEncoder()
-        searcher: Searcher | None = None
+        searcher = Searcher(self._client, self._index, encoder=encoder, term_encoder=encoder)
         last = time.monotonic()
-        try:
-            while not self._stop.is_set():
-                try:
-                    searcher = searcher or Searcher(self.client, self.index, encoder=encoder, term_encoder=encoder)
-                    result = searcher.search(QUERY, first_stage="slim", rerank=self.rerank, window_size=COUNT)
-                except ClusterError as error:
-                    self.failed.append(str(error))
-                    continue
-                finally:
-                    now = time.monotonic()
-                    self.gap = max(self.gap, now - last)
-                found = {hit.doc_id: hit.score for hit in result.hits}
-                assert found == pytest.approx(self.expected, abs=1e-4)
-                assert result.skipped == {}
-                self.answered += 1
-                last = now
-        except BaseException as error:
-            self.error = error
+        while not self._stop.wait(0.02):
+            try:
+                result = searcher.search(QUERY, first_stage="slim", rerank="client", window_size=COUNT)
+            except ClusterError as error:
+                self._failed.append(str(error))
+                continue
+            finally:
+                self._gap = max(self._gap, time.monotonic() - last)
+            assert {hit.doc_id: hit.score for hit in result.hits} == pytest.approx(self._expected, abs=1e-4)
+            assert result.skipped == {}
+            self._answered += 1
+            last = time.monotonic()
+
+
+class Filling:
+    """A backfill at work; ``begun``: a page of it is done."""
+
+    def __init__(self, client: OpenSearch, index: str) -> None:
+        self.begun = threading.Event()
+        pace = replace(PACE, patience=300)
+        self._stop = threading.Event()
+        self._filler = filler(
+            client, index, seconds=0.01, pace=pace, progress=lambda *_: self.begun.set(), stop=self._stop
+        )
+        self._pool = ThreadPoolExecutor(1)
+
+    def __enter__(self) -> Filling:
+        self._running = self._pool.submit(self._filler.backfill)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._pool.shutdown()
+
+    def summary(self) -> BackfillSummary:
+        """Once it is done."""
+        return self._running.result(timeout=600)
 
 
 def documents() -> dict[str, dict[str, Any]]:
     words = [*QUERY.split(), *(f"word{i}" for i in range(40))]
     rng = np.random.default_rng(5)
-    return {f"d{i}": {"text": " ".join(rng.choice(words, 6)), "price": i} for i in range(COUNT)}
+    # Equal scores could change places; with a word of its own in each, the ten best are the ten best.
+    return {f"d{i}": {"text": f"{' '.join(rng.choice(words, 6))} own{i}", "price": i} for i in range(COUNT)}
+
+
+def searched(mode: Mode) -> str:
+    return f"searched-{mode}"
+
+
+def filled(mode: Mode) -> str:
+    return f"filled-{mode}"
 
 
 def best(texts: dict[str, dict[str, Any]], count: int) -> dict[str, float]:
@@ -104,45 +139,39 @@ def best(texts: dict[str, dict[str, Any]], count: int) -> dict[str, float]:
     return dict(sorted(scores.items(), key=lambda item: -item[1])[:count])
 
 
-@pytest.mark.parametrize("mode", [IN_PLACE, SIDECAR])
-def test_one_of_three_nodes_is_killed(mode: Mode, nodes: ThreeNodes, fault_row: FaultRow) -> None:
+def test_one_of_three_nodes_is_killed(nodes: ThreeNodes, fault_row: FaultRow) -> None:
+    """In place and a sidecar are filled at once, while others of each are searched."""
     moments = random.Random(SEED)
     texts = documents()
-    # Equal scores could change places; with distinct ones the ten best are the ten best.
-    texts = {doc_id: body | {"text": f"{body['text']} own{doc_id}"} for doc_id, body in texts.items()}
-    index, calm = f"filled-{mode}", f"searched-{mode}"
     # Clients know all nodes, as those of a cluster do, and ask another where one does not answer.
-    with OpenSearch(nodes.urls, timeout=20, max_retries=3, retry_on_timeout=True) as client:
-        for name in (calm, index):
-            make_index(client, name, replicas=1)
-            put(client, name, texts)
-            attach(client, name, mode, replicas=1)
-        filler(client, calm).backfill()
-        attachment = filler(client, index).attachment
+    with ExitStack() as stack:
+        client = stack.enter_context(OpenSearch(nodes.urls, timeout=20, max_retries=3, retry_on_timeout=True))
+        for mode in MODES:
+            for name in (searched(mode), filled(mode)):
+                make_index(client, name, replicas=1)
+                put(client, name, texts)
+                attach(client, name, mode, replicas=1)
+            filler(client, searched(mode)).backfill()
         nodes.wait(3, "green")
-        pages = threading.Event()
-        outcome: list[BackfillSummary] = []
-        running = filler(client, index, seconds=0.01, pace=replace(PACE, patience=300), progress=lambda *_: pages.set())
-        worker = threading.Thread(target=lambda: outcome.append(running.backfill()))
-        with Searching(client, calm, best(texts, 10), rerank="client") as searching:
-            worker.start()
-            assert pages.wait(60)
-            for number in range(NODE_KILLS):
-                # The manager first: that is the worst.
-                victim = nodes.manager() if number == 0 else moments.randrange(3)
-                fault_row.figure("back after s", nodes.lose_and_regain(victim))
-            worker.join(timeout=600)
-        assert searching.error is None, f"seed {SEED}: {searching.error!r}"
-        assert searching.answered > 0
-        total = searching.answered + len(searching.failed)
-        assert len(searching.failed) <= BOUND * total, f"{len(searching.failed)} of {total}: {set(searching.failed)}"
-        assert searching.gap < GAP
-        assert [summary.refused for summary in outcome] == [0]
-        filler(client, index).backfill()
-        check_filled(client, attachment, texts)
-        status = status_of(client, index, verify=True)
-        assert (status.missing, status.stale, status.orphaned, status.failed) == (0, 0, 0, 0)
-        fault_row.counts.update(
-            kills=NODE_KILLS, documents=COUNT, searches=searching.answered, **{"searches failed": len(searching.failed)}
-        )
-        fault_row.figure("longest without an answer s", searching.gap)
+        expected = best(texts, 10)
+        searching = [stack.enter_context(Searching(client, searched(mode), expected)) for mode in MODES]
+        filling = [stack.enter_context(Filling(client, filled(mode))) for mode in MODES]
+        for each in filling:
+            assert each.begun.wait(60)
+        for number in range(NODE_KILLS):
+            # The manager first: that is the worst.
+            victim = nodes.manager() if number == 0 else moments.randrange(3)
+            fault_row.figure("back after s", nodes.lose_and_regain(victim))
+        assert [each.summary().refused for each in filling] == [0, 0]
+        for each in searching:
+            answered, failed, gap = each.outcome()
+            assert len(failed) <= BOUND * (answered + len(failed)), f"seed {SEED}: {len(failed)} fail: {set(failed)}"
+            assert gap < GAP
+            fault_row.counts.update({"searches": answered, "searches failed": len(failed)})
+            fault_row.figure("longest without an answer s", gap)
+        for mode in MODES:
+            filler(client, filled(mode)).backfill()
+            check_filled(client, get_attachment(client, filled(mode), "mv"), texts)
+            status = status_of(client, filled(mode), verify=True)
+            assert (status.missing, status.stale, status.orphaned, status.failed) == (0, 0, 0, 0)
+        fault_row.counts.update(kills=NODE_KILLS, documents=len(MODES) * COUNT)

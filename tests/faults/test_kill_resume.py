@@ -16,11 +16,11 @@ import pytest
 from fault_table import FaultRow
 from opensearchpy import OpenSearch, helpers
 from scale import KILLED_RUNS as KILLS
-from scale import SEED
+from scale import SEED, scale
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("kills")]
 
-LINES = 6_000  # checkpoints are written every 2,000, or every second
+LINES = scale(2_500, 6_000)  # checkpoints are written every 2,000, or every second
 SUMMED = ("read", "indexed", "rejected", "truncated", "vector_bytes")
 
 
@@ -115,12 +115,13 @@ def test_killed_runs_end_as_an_undisturbed_one(
     assert {entry["line"] for entry in expected_dead} > {151 * 4, 97, 101, 211, 307}
 
     kills = resumed = rounds = 0
-    while kills < KILLS:
+    while kills < KILLS or not resumed:
+        assert rounds < 30, f"no run was resumed in its midst, seed {SEED}"
         rounds += 1
         index = f"{index_name}-{rounds}"
         while True:
             process = start(node_url, tmp_path, index)
-            if kills < KILLS and kill_in_its_midst(process, client, index, moments):
+            if (kills < KILLS or not resumed) and kill_in_its_midst(process, client, index, moments):
                 kills += 1
                 continue
             summary = finish(process)
@@ -130,4 +131,3 @@ def test_killed_runs_end_as_an_undisturbed_one(
         assert dead(tmp_path, index) == expected_dead, f"seed {SEED}"
         assert {key: summary[key] for key in SUMMED} == {key: calm[key] for key in SUMMED}, f"seed {SEED}"
     fault_row.counts.update(kills=kills, documents=rounds * LINES)
-    assert resumed, f"no run was resumed in its midst, seed {SEED}"

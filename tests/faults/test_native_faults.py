@@ -12,13 +12,14 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
+from fault_table import FaultRow
 from node_under_test import needs_native
 from opensearchpy import OpenSearch, TransportError
 from scale import SEED
@@ -26,7 +27,7 @@ from scale import SEED
 from opensearch_multivector.encoding.codecs import decode_blob, encode_blob
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.encoding.maxsim import maxsim
-from opensearch_multivector.plugin.node import clean_node, start_node
+from opensearch_multivector.plugin.node import NodeStatus
 
 pytestmark = [
     pytest.mark.integration,
@@ -143,29 +144,23 @@ def test_searches_out_of_time_answer_with_what_they_have(long: Long) -> None:
     long.at_rest()
 
 
-@pytest.fixture
-def node_of_its_own() -> Iterator[str]:
-    """The name of a node that is there for this test alone."""
-    name = f"osmv-test-{os.getpid()}-killed"
-    clean_node(name)
-    yield name
-    clean_node(name)
-
-
 @pytest.mark.slow
 @pytest.mark.fault("nodes")
-def test_acknowledged_vectors_outlive_a_killed_node(node_of_its_own: str) -> None:
+def test_acknowledged_vectors_outlive_a_killed_node(
+    start_killable: Callable[[], NodeStatus], fault_row: FaultRow
+) -> None:
     """Killed in the midst of bulk requests, refreshes and flushes, and started again over what it left."""
-    status = start_node(node_of_its_own, heap="600m", quiet=True)
+    status = start_killable()
     with OpenSearch(status.url, timeout=60, max_retries=0) as client:
         field = {"type": "token_vectors", "dimension": DIM}
         settings = {"number_of_shards": 2, "number_of_replicas": 0, "refresh_interval": "50ms"}
         body = {"settings": settings, "mappings": {"properties": {"tv": field}}}
         client.indices.create(index="killed", body=body)
         acknowledged = write_until_killed(client, status.pid)
-    with OpenSearch(start_node(node_of_its_own, heap="600m", quiet=True).url, timeout=60) as client:
+    with OpenSearch(start_killable().url, timeout=60) as client:
         client.cluster.health(index="killed", params={"wait_for_status": "green"})
         assert_all_there(client, acknowledged)
+        fault_row.counts.update(kills=1, documents=len(acknowledged))
 
 
 def tokens_of(doc: int) -> FloatArray:

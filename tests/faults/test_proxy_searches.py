@@ -24,7 +24,7 @@ from opensearch_multivector.queries.searcher import Searcher
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault("proxy")]
 
-REPEATED = scale(1, 5)
+REPEATED = scale(1, 3)
 SHARE = 0.1
 ANY = "any"
 QUERIES = [make_query(seed) for seed in range(1, 5)]
