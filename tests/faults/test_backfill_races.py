@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.encoding.encoders.base import Encoded, Kind
 from opensearch_multivector.errors import ClusterError, MismatchError
 from opensearch_multivector.indexing.backfill import Filler, Pace, status_of
+from opensearch_multivector.indexing.backfill.unit_store import UnitStore
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Attachment, Mode
 
 pytestmark = pytest.mark.integration
@@ -132,6 +134,26 @@ def test_an_index_made_anew_in_its_midst_is_left_alone(client: OpenSearch, index
         with pytest.raises(MismatchError, match="made anew"):
             running.round()
         assert "mv" not in client.indices.get_mapping(index=index_name)[index_name]["mappings"]["properties"]
+
+
+def test_a_lease_is_held_while_its_worker_is_at_a_slow_batch(client: OpenSearch, index_name: str) -> None:
+    with attached(client, index_name, IN_PLACE) as attachment:
+        store = UnitStore(client, attachment, "test")
+        until: list[float] = []
+
+        def renewed_meanwhile() -> None:
+            deadline = time.monotonic() + 30
+            while len(set(until)) < 3:
+                assert time.monotonic() < deadline
+                work = store.read(0)
+                until.extend(lease.until for lease in (work.leases if work else ()))
+                time.sleep(0.1)
+
+        encoder = Interrupted(renewed_meanwhile)
+        pace = Pace(batch=64, page=64, patience=5, lease_seconds=3.0)
+        assert Filler(client, index_name, encoder=encoder, term_encoder=encoder, pace=pace).round()
+        assert until == sorted(until)
+        check_filled(client, attachment, DOCUMENTS)
 
 
 def too_busy(exchange: Exchange) -> None:
