@@ -131,13 +131,14 @@ def attach(
             raise typer.Exit(_STOPPED) from None
         say(f"field {field!r} is attached to {host.index}, {_where(attachment)}")
 
-        def filler(name: str) -> Filler:
+        def filler(name: str, phase: str = "") -> Filler:
             return Filler(
                 client,
                 name,
                 field,
                 encoder=wish.encoder,
                 term_encoder=wish.term_encoder,
+                phase=phase,
                 pace=Pace(target_p99=target_p99, probes=probes_of(probe, target_p99)),
                 progress=bars.filling,
                 stop=stop,

@@ -121,7 +121,7 @@ def _of_copying(host: Host, spec: FieldSpec) -> Iterator[str]:
     needed_settings(spec)
     if host.data_stream:
         yield f"the index is part of the data stream {host.data_stream!r}, where no other can take its place"
-    elif host.name == host.index:
+    elif host.name not in host.aliases:
         others = f" ({', '.join(sorted(host.aliases))})" if host.aliases else ""
         yield (
             "it is asked for by its own name, which stays with the old index: have all applications read and write by "

@@ -87,7 +87,7 @@ def replace_index(
     client: OpenSearch,
     name: str,
     field: str,
-    filler: Callable[[str], Filler],
+    filler: Callable[[str, str], Filler],
     *,
     block_writes: bool = False,
     quiet: float = 2.0,
@@ -97,24 +97,28 @@ def replace_index(
 ) -> Replaced:
     """Copy the index of an attachment of mode new, and let the copy take its place. ``name``: of either, or an alias.
 
-    ``filler`` makes what fills the attachment of an index. ``block_writes``: refuse writes for the moment of the swap,
-    so that none reaches both. ``quiet``: seconds without a write to the old index after which it is closed to them: by
-    then those have got there that were on their way when the aliases moved. Raises MismatchError where a document can't
-    be copied or another process is at it, ClusterError.
+    ``filler`` makes what fills the attachment of an index in a phase. ``block_writes``: refuse writes for the moment of
+    the swap, so that none reaches both. ``quiet``: seconds without a write to the old index after which it is closed to
+    them: by then those have got there that were on their way when the aliases moved. Raises MismatchError where a
+    document can't be copied or another process is at it, ClusterError.
     """
     stop = stop or threading.Event()
-    old = _old(client, get_attachment(client, name, field))
+    there = get_attachment(client, name, field)
+    old = _old(client, there)
+    if old is None:
+        update_attachment(client, there.index, field, phase="")
+        return Replaced(there.source, there.index)
     return _Swap(client, old, filler, block_writes, quiet, patience, message, stop).run()
 
 
-def _old(client: OpenSearch, attachment: Attachment) -> Attachment:
-    """The record of the old index, by that of either."""
+def _old(client: OpenSearch, attachment: Attachment) -> Attachment | None:
+    """The record of the old index, by that of either; None: all is done but to say so."""
     if attachment.mode == NEW:
         return attachment
-    old = find_attachment(client, attachment.source, attachment.field) if attachment.source else None
-    if old is None or old.mode != NEW:
+    if attachment.phase != TAIL:
         raise MismatchError(f"index {attachment.index!r} is no copy that is still to take another's place")
-    return old
+    old = find_attachment(client, attachment.source, attachment.field)
+    return old if old is not None and old.made_at == attachment.made_at else None
 
 
 class _Swap:
@@ -122,7 +126,7 @@ class _Swap:
         self,
         client: OpenSearch,
         old: Attachment,
-        filler: Callable[[str], Filler],
+        filler: Callable[[str, str], Filler],
         block_writes: bool,
         quiet: float,
         patience: float,
@@ -144,7 +148,8 @@ class _Swap:
     def run(self) -> Replaced:
         self._check_pipeline()
         if self._old.phase != TAIL:
-            if not self._copied():
+            # A swap that was begun goes on with its last round, as what others may copy beside it is not known.
+            if not self._old.phase and not self._copied():
                 return self._interrupted()
             try:
                 entered = self._enter_tail()
@@ -172,8 +177,7 @@ class _Swap:
 
     def _copied(self) -> bool:
         """Copy in rounds until one finds little; False where it was stopped or paused."""
-        filler = self._filler(self._old.index)
-        filler.retry_failed()
+        filler = self._filler(self._old.index, "")
         before = float("inf")
         for _ in range(_PASSES):
             started = time.monotonic()
@@ -192,7 +196,9 @@ class _Swap:
             self._close_old()
         old = self._enter(old, token, lambda now: now.phase != TAIL)
         self._deletions = self._counted()
-        if not self._filler(old.index).round():
+        filler = self._filler(old.index, token)
+        filler.retry_failed()
+        if not filler.round():
             return False
         self._check_copied(old)
         # What was deleted by then is forgotten; of what is deleted from now on the new index remembers the versions.
@@ -245,6 +251,8 @@ class _Swap:
                 self._settle_deletions(tail)
             settings = self._settings(old.index)
             set_settings(client, old.target, **{name: settings.get(name) for name in PIPELINES})
+            with cluster_errors():
+                self._patience(lambda: client.indices.refresh(index=old.target))
             self._patience(self._move)
             self._message(f"moved to {old.target}: {', '.join(sorted(aliases))}")
             # Neither index hidden, a pattern would find each document twice.
@@ -282,11 +290,11 @@ class _Swap:
         set_settings(client, old.target, gc_deletes=settings.get("gc_deletes"))
         with cluster_errors():
             self._patience(lambda: client.indices.refresh(index=old.target))
-        update_attachment(client, old.target, old.field, phase="")
         units = UnitStore(client, old, "")
         for shard in range(number_of_shards(client, old.index) if there else 0):
             units.forget(shard)
         remove_attachment(client, old.index, old.field)
+        update_attachment(client, old.target, old.field, phase="")
         return Replaced(
             old.index,
             old.target,
@@ -330,7 +338,7 @@ class _Swap:
             self._blocked_at = time.monotonic()
 
     def _unblock(self) -> None:
-        if self._blocked_at is not None:
+        if self._blocked_at is not None and self._aliases():
             with cluster_errors():
                 set_settings(self._client, self._old.index, **{"blocks.write": None})
             self._blocked_at = None

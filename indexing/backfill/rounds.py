@@ -23,7 +23,7 @@ from opensearch_multivector.indexing.backfill.rate import RateControl
 from opensearch_multivector.indexing.backfill.reconcile import reconcile
 from opensearch_multivector.indexing.backfill.throttle import Throttle
 from opensearch_multivector.indexing.backfill.worker import Pace, PausedError, Worker
-from opensearch_multivector.plugin.attachments import TAIL, Attachment, get_attachment, taken_over
+from opensearch_multivector.plugin.attachments import Attachment, get_attachment, taken_over
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD
 
@@ -64,7 +64,8 @@ Progress = Callable[[Mapping[str, int], int], None]
 class Filler:
     """An attachment with all that is needed to fill it; one process's share of the work.
 
-    ``by``: what was written is told by a time in the documents instead of sequence numbers. ``progress`` is told what
+    ``by``: what was written is told by a time in the documents instead of sequence numbers. ``phase``: the phase of the
+    attachment that this is for, as only its owner may fill a copy that takes over. ``progress`` is told what
     became of each page, and about how many documents there are; ``message`` what it waits for. ``stop``, once set, ends
     whatever runs, in order.
     """
@@ -80,12 +81,13 @@ class Filler:
         workers: int = 1,
         pace: Pace | None = None,
         by: By | None = None,
+        phase: str = "",
         progress: Progress = lambda _counts, _documents: None,
         message: Callable[[str], None] = lambda _: None,
         stop: threading.Event | None = None,
     ) -> None:
         self.attachment: Attachment = get_attachment(client, index, field)
-        if self.attachment.phase == TAIL:
+        if self.attachment.phase != phase:
             raise MismatchError(taken_over(self.attachment))
         self._client = client
         self._pace = pace or Pace()

@@ -162,13 +162,8 @@ class Copy:
 
     def write(self, changes: Sequence[Change]) -> list[Written]:
         """See `Sink`."""
-        items = [_Item(change, _json(self._action(change)), self._body(change)) for change in changes]
+        items = [_Item(change, _json(_sidecar_action(change)), self._body(change)) for change in changes]
         return [_fate(result) for result in self._sender.send(items)]
-
-    def _action(self, change: Change) -> dict[str, Any]:
-        action = _sidecar_action(change)
-        # Pipelines have seen the document when its user wrote it.
-        return {"index": action["index"] | {"pipeline": "_none"}}
 
     def _body(self, change: Change) -> bytes:
         own = own_part(change.found.source, self._field)

@@ -49,7 +49,7 @@ def attach_new(
             client,
             alias,
             "mv",
-            lambda index: filler(client, index, seconds=seconds, pace=pace),
+            lambda index, phase: filler(client, index, seconds=seconds, pace=pace, phase=phase),
             block_writes=block_writes,
             quiet=QUIET,
             message=message,

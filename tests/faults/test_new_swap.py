@@ -66,7 +66,9 @@ class TestWritesAroundTheSwap:
             again.start()
 
         attach(client, alias, wish(), NEW)
-        replaced = replace_index(client, alias, "mv", lambda index: filler(client, index), quiet=2, message=late)
+        replaced = replace_index(
+            client, alias, "mv", lambda index, phase: filler(client, index, phase=phase), quiet=2, message=late
+        )
         again.join()
         assert replaced.both_sides == ("both", "d3", "d4", "d5")
         assert replaced.refused == ()
@@ -156,8 +158,15 @@ class TestTheNewIndex:
         before = client.indices.get(index=old)[old]
         client.indices.put_mapping(index=old, body={"properties": {"later": {"type": "ip"}}})
         client.index(index=f"{old}-write", id="l", body={"later": "::1", "own_b": "y"}, params={"routing": "r"})
+
+        def late(_: str) -> None:
+            # By another route than the alias, through the pipeline of the old index alone.
+            client.index(index=old, id="late", body={"text": "late"}, params={"routing": "r"})
+
+        fill = lambda index, phase: filler(client, index, phase=phase)  # noqa: E731
+        replace_index(client, f"{old}-write", "mv", fill, quiet=QUIET, message=late)
         sources = own_documents(client, old)
-        replace_index(client, f"{old}-write", "mv", lambda index: filler(client, index), quiet=QUIET)
+        assert {tuple(each["seen"]) for each in sources.values()} == {("x",)}
         there = client.indices.get(index=new)[new]
         assert there["aliases"] == aliases == before["aliases"]
         mine = {"uuid", "creation_date", "provided_name", "version", "mapping"}
@@ -169,9 +178,9 @@ class TestTheNewIndex:
         assert there["mappings"] == client.indices.get_mapping(index=old)[old]["mappings"]
         assert own_documents(client, new) == sources
         assert client.get(index=new, id="d3", params={"routing": "r3"})["found"]
-        assert filler(client, f"{old}-write").backfill().written == 0
+        assert filler(client, f"{old}-write").backfill().written == 1
         # No pattern of an application's finds a document twice.
-        assert client.count(index=f"{old}*")["count"] == 21
+        assert client.count(index=f"{old}*")["count"] == 22
 
     def test_a_document_that_can_not_be_copied_is_not_left_behind(self, client: OpenSearch, index_name: str) -> None:
         alias, new = make_aliased(client, index_name), f"{index_name}-mv"
@@ -254,7 +263,13 @@ def test_another_process_that_still_copies_stops(client: OpenSearch, index_name:
     alias = make_aliased(client, index_name)
     put(client, index_name, documents())
     attach(client, alias, wish(), NEW)
-    other = filler(client, index_name)
+    one, other = filler(client, index_name), filler(client, index_name)
+    update_attachment(client, index_name, "mv", phase="swapping:another")
+    with pytest.raises(MismatchError, match="being replaced"):
+        one.round()
+    with pytest.raises(MismatchError, match="being replaced"):
+        filler(client, index_name)
+    # The same command goes on where another was killed.
     assert attach_new(client, alias)
     with pytest.raises(MismatchError, match=r"no longer attached|no attached field"):
         other.round()
