@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from opensearchpy import OpenSearch
+from opensearchpy import OpenSearch, Urllib3HttpConnection
 
 from opensearch_multivector.errors import ClusterError, InputError, MissingDependencyError
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
+from opensearch_multivector.plugin.retry_after import noting_retry_after
 from opensearch_multivector.plugin.sigv4 import Signer, signer, signing_connection
 from opensearch_multivector.plugin.whole_answers import WholeAnswers, whole_answers_async
 
@@ -39,6 +40,7 @@ def connect(
     aws_region: str | None = None,
     aws_service: str | None = None,
     timeout: float = 60,
+    pool_size: int | None = None,
 ) -> OpenSearch:
     """A client of the cluster at ``url``, else of ``OSMV_URL``, else of the local node that `osmv node start` runs.
 
@@ -46,15 +48,17 @@ def connect(
     ``OSMV_TOKEN`` or ``OSMV_TOKEN_FILE`` (a bearer token, such as a JWT), ``OSMV_CA_CERTS``, ``OSMV_VERIFY_CERTS``
     (default true), ``OSMV_AWS_REGION`` (set: requests are signed with SigV4, extra ``aws``) and ``OSMV_AWS_SERVICE``
     (default ``es``; ``aoss`` for serverless). ``https://user:password@host`` is accepted. Files are read once, here.
-    ``timeout`` is in seconds per request. Nothing is sent yet.
+    ``timeout`` is in seconds per request. ``pool_size``: connections kept open, else ``OSMV_POOL_SIZE``, else 16.
+    Nothing is sent yet.
 
     Raises InputError on an unusable URL, CA file or secret, ClusterError where there is no cluster to talk to.
     """
     login = _Login(user, password, password_file, token, token_file)
-    options = _client_options(url, login, ca_certs, verify_certs, timeout)
+    options = _client_options(url, login, ca_certs, verify_certs, timeout, pool_size)
     if sign := signer(aws_region, aws_service):
         options |= {"http_auth": _alone(sign, options)}
-    return OpenSearch(transport_class=WholeAnswers, **options)
+    noting = noting_retry_after(Urllib3HttpConnection)
+    return OpenSearch(transport_class=WholeAnswers, connection_class=noting, **options)
 
 
 def connect_async(
@@ -70,19 +74,22 @@ def connect_async(
     aws_region: str | None = None,
     aws_service: str | None = None,
     timeout: float = 60,
+    pool_size: int | None = None,
 ) -> AsyncOpenSearch:
     """`connect` for asyncio; needs the extra ``async``. Close it with ``await client.close()``."""
     try:
-        from opensearchpy import AsyncOpenSearch
+        from opensearchpy import AIOHttpConnection, AsyncOpenSearch
     except ImportError as error:
         raise MissingDependencyError(
             'the async client needs aiohttp: pip install "opensearch-multivector[async]".'
         ) from error
     login = _Login(user, password, password_file, token, token_file)
-    options = _client_options(url, login, ca_certs, verify_certs, timeout)
+    options = _client_options(url, login, ca_certs, verify_certs, timeout, pool_size)
+    connection = AIOHttpConnection
     if sign := signer(aws_region, aws_service):
-        options |= {"connection_class": signing_connection(_alone(sign, options))}
-    return AsyncOpenSearch(transport_class=whole_answers_async(), **options)
+        connection = signing_connection(_alone(sign, options))
+    noting = noting_retry_after(connection)
+    return AsyncOpenSearch(transport_class=whole_answers_async(), connection_class=noting, **options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +151,7 @@ def _client_options(
     ca_certs: str | None,
     verify_certs: bool | None,
     timeout: float,
+    pool_size: int | None,
 ) -> dict[str, Any]:
     given = url or os.environ.get("OSMV_URL") or _local_node_url()
     parts = urlsplit(given if "://" in given else f"http://{given}")
@@ -163,7 +171,7 @@ def _client_options(
         "timeout": timeout,
         "retry_on_timeout": False,
         "http_compress": False,
-        "pool_maxsize": POOL_SIZE,
+        "pool_maxsize": _pool_size(pool_size),
     }
     if secure:
         options["ssl_context"] = _tls(
@@ -172,6 +180,13 @@ def _client_options(
     if header := login.header(unquote(parts.username or ""), unquote(parts.password or "")):
         options["headers"] = {"authorization": header}
     return options
+
+
+def _pool_size(given: int | None) -> int:
+    text = str(given) if given is not None else os.environ.get("OSMV_POOL_SIZE") or str(POOL_SIZE)
+    if not text.isdecimal() or int(text) < 1:
+        raise InputError(f"the pool size (OSMV_POOL_SIZE) is a number of connections from 1 on, not {text!r}.")
+    return int(text)
 
 
 def _alone(sign: Signer, options: dict[str, Any]) -> Signer:
