@@ -26,7 +26,7 @@ from opensearch_multivector.cli import (
     search,
     status,
 )
-from opensearch_multivector.errors import OsmvError
+from opensearch_multivector.errors import InputError, OsmvError
 
 app = typer.Typer(
     name="osmv",
@@ -68,6 +68,14 @@ def run() -> None:
     except OsmvError as error:
         print(f"osmv: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        # A path that no file can have, a folder without permission: whoever opens a file for its own sake says more.
+        where = f"{error.filename!r}: " if error.filename is not None else ""
+        print(f"osmv: {InputError(f'{where}{error.strerror or error}')}", file=sys.stderr)
+        sys.exit(InputError.exit_code)
+    except RecursionError:
+        print("osmv: what was given is nested too deeply to be read", file=sys.stderr)
+        sys.exit(InputError.exit_code)
 
 
 if __name__ == "__main__":

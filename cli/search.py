@@ -169,6 +169,8 @@ def _clause(option: str, text: str | None) -> dict[str, Any] | None:
         clause = json.loads(text)
     except json.JSONDecodeError as error:
         raise InputError(f"{option} is not JSON: {error}") from error
+    except RecursionError:
+        raise InputError(f"{option} is nested too deeply for any cluster") from None
     if not isinstance(clause, dict):
         raise InputError(f'{option} must be a JSON object, such as {{"term": {{"lang": "en"}}}}')
     return clause

@@ -64,6 +64,8 @@ def read_header(run: Path) -> dict[str, Any] | None:
 
     Raises InputError, naming the file, where it is not one that `write_header` wrote.
     """
+    if not run.name:
+        raise InputError(f"{str(run)!r} is a folder, not a run.")
     path = header_path(run)
     if not path.is_file():
         return None
@@ -71,11 +73,12 @@ def read_header(run: Path) -> dict[str, Any] | None:
         header = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}:{error.lineno}: not JSON ({error.msg} at column {error.colno}).") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: can't be read ({error}).") from None
-    if not isinstance(header, dict) or header.get("format_version") != FORMAT_VERSION:
+    about = header.get("run") if isinstance(header, dict) and header.get("format_version") == FORMAT_VERSION else None
+    if not isinstance(about, dict) or not {"file", "sha256"} <= about.keys():
         raise InputError(f"{path}: no header of a run in format version {FORMAT_VERSION}; move it out of the way.")
-    return header if header["run"]["file"] == run.name else None
+    return header if about["file"] == run.name else None
 
 
 def describe_index(client: OpenSearch, index: str, spec: FieldSpec, sidecar: Sidecar | None = None) -> dict[str, Any]:

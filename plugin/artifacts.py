@@ -23,7 +23,7 @@ from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
 from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.encoding.content import Arrays, content_id
 from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook
-from opensearch_multivector.errors import MismatchError
+from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import FieldSpec
 
@@ -105,6 +105,8 @@ def list_artifacts(client: OpenSearch, kind: str | None = None) -> dict[str, dic
 
 def get_artifact(client: OpenSearch, artifact_id: str) -> Artifact:
     """An artifact by its id. Raises MismatchError where it is missing, cut or altered, ClusterError."""
+    if not artifact_id:
+        raise InputError("the id of a codebook is empty: `osmv codebook list` shows them")
     with cluster_errors():
         try:
             head = client.get(index=ARTIFACT_INDEX, id=artifact_id)["_source"]

@@ -21,6 +21,7 @@ from opensearchpy.exceptions import NotFoundError
 from opensearch_multivector.errors import ClusterError, InputError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
+from opensearch_multivector.plugin.mapping import check_index_name
 from opensearch_multivector.plugin.state import STATE_INDEX, Stored, delete_state, get_state, put_state
 
 if TYPE_CHECKING:
@@ -164,6 +165,7 @@ def concrete_index(client: OpenSearch, name: str) -> tuple[str, str]:
 
     Raises ClusterError where there is none, InputError where there are several: each is attached to by itself.
     """
+    check_index_name(name)
     with cluster_errors():
         settings = client.indices.get_settings(index=name, params={"filter_path": "*.settings.index.uuid"})
     if not settings:

@@ -9,16 +9,24 @@ from typing import Any
 
 from opensearchpy import exceptions
 
-from opensearch_multivector.errors import ClusterError, OsmvError
+from opensearch_multivector.errors import ClusterError, InputError, OsmvError
 
 
 @contextmanager
 def cluster_errors() -> Iterator[None]:
-    """Turn opensearch-py's exceptions into ClusterError, in a ``with`` or as a decorator; good around awaits too."""
+    """Turn opensearch-py's exceptions into ClusterError, in a ``with`` or as a decorator; good around awaits too.
+
+    What can't be sent at all, since it is no text, is an InputError.
+    """
     try:
         yield
     except (exceptions.OpenSearchException, exceptions.ImproperlyConfigured) as error:
         raise ClusterError(describe(error)) from error
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{str(error.object)[:80]!r} is no Unicode text (half a surrogate pair, or bytes that are no UTF-8), so it "
+            "can't be sent"
+        ) from None
 
 
 def describe(error: Exception) -> str:
@@ -26,6 +34,8 @@ def describe(error: Exception) -> str:
     if isinstance(error, exceptions.ConnectionError):
         return _describe_connection(error)
     if isinstance(error, exceptions.SerializationError):
+        if error.args and not isinstance(error.args[0], str):  # one of ours on its way out, not an answer
+            return f"the request can't be written as JSON: {error.args[-1]}."
         return "the answer is not OpenSearch's JSON: is the address a proxy's or a log-in page's? Check the URL."
     if isinstance(error, exceptions.TransportError):
         return _describe_refusal(error)

@@ -158,8 +158,15 @@ def _without_copy_to(mapping: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
+def check_index_name(index: str) -> None:
+    """Raise InputError on an empty name, by which OpenSearch understands all indices."""
+    if not index:
+        raise InputError("the name of the index is empty: name one")
+
+
 def index_exists(client: OpenSearch, index: str) -> bool:
-    """Whether an index or alias of that name is there."""
+    """Whether an index or alias of that name is there. Raises InputError on an empty name, ClusterError."""
+    check_index_name(index)
     with cluster_errors():
         return bool(client.indices.exists(index=index))
 
@@ -169,6 +176,7 @@ def read_spec(client: OpenSearch, index: str, field: str = "mv") -> FieldSpec:
 
     Raises ClusterError where there is no such index, MismatchError where the field is missing or the indices differ.
     """
+    check_index_name(index)
     with cluster_errors():
         mappings = client.indices.get_mapping(index=index)
     return spec_from_mappings(mappings, index, field)
@@ -176,6 +184,7 @@ def read_spec(client: OpenSearch, index: str, field: str = "mv") -> FieldSpec:
 
 async def read_spec_async(client: AsyncOpenSearch, index: str, field: str = "mv") -> FieldSpec:
     """As `read_spec`."""
+    check_index_name(index)
     with cluster_errors():
         mappings = await client.indices.get_mapping(index=index)
     return spec_from_mappings(mappings, index, field)

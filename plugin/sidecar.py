@@ -13,7 +13,7 @@ from opensearch_multivector.errors import ClusterError, MismatchError
 from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, attachments_of, attachments_of_async
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import META_KEY, FieldSpec
-from opensearch_multivector.plugin.mapping import spec_from_mappings
+from opensearch_multivector.plugin.mapping import check_index_name, spec_from_mappings
 from opensearch_multivector.plugin.state import STATE_INDEX
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def find_field(client: OpenSearch, index: str, field: str, sidecar: str | None =
     ClusterError where an index is missing or may not be read, MismatchError where the field is neither described in the
     index nor attached to it, or was attached to an earlier index of that name.
     """
+    check_index_name(index)
     with cluster_errors():
         mappings = client.indices.get_mapping(index=index)
     if sidecar is None:
@@ -72,6 +73,7 @@ def find_field(client: OpenSearch, index: str, field: str, sidecar: str | None =
 
 async def find_field_async(client: AsyncOpenSearch, index: str, field: str, sidecar: str | None = None) -> Found:
     """As `find_field`."""
+    check_index_name(index)
     with cluster_errors():
         mappings = await client.indices.get_mapping(index=index)
     if sidecar is None:

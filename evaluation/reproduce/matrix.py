@@ -330,6 +330,8 @@ def _load(text: str, file: str) -> Any:
         for key in _given_twice(yaml.compose(text, yaml.SafeLoader), set()):
             raise InputError(f"{file}:{key.start_mark.line + 1}: the key {key.value!r} is given twice.")
         return yaml.safe_load(text)
+    except RecursionError:
+        raise InputError(f"{file}: is nested too deeply to be a matrix.") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f":{mark.line + 1}" if mark else ""

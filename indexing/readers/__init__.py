@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from itertools import islice
@@ -51,7 +52,7 @@ def open_reader(documents: Documents, layout: Layout, vectors: Path | None = Non
     if str(documents) == STDIN:
         return JsonlReader(None, layout, store)
     path = Path(documents)
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - of a name that no file can have pathlib raises
         raise InputError(f"{path} does not exist; documents can be {_FORMATS}")
     if path.is_dir():
         files = [] if is_beir(path) else _json_files(path)
