@@ -151,7 +151,7 @@ def permissions(role: str, step: int = 1) -> list[tuple[str, str]]:
     OSMV_TEST_PERMISSIONS=all: each one, in two more minutes.
     """
     shipped = SHIPPED[role]
-    each = [(CLUSTER, action) for action in shipped["cluster_permissions"]]
+    each = [(CLUSTER, action) for action in shipped.get("cluster_permissions", ())]
     for part in shipped["index_permissions"]:
         each += [(part["index_patterns"][0], action) for action in part["allowed_actions"]]
     return each if os.environ.get("OSMV_TEST_PERMISSIONS") == "all" else each[::step]
@@ -161,7 +161,7 @@ def without(role: str, place: str, permission: str) -> dict[str, Any]:
     """The role less one permission."""
     left = copy.deepcopy(SHIPPED[role])
     parts = {part["index_patterns"][0]: part["allowed_actions"] for part in left["index_permissions"]}
-    (parts | {CLUSTER: left["cluster_permissions"]})[place].remove(permission)
+    (parts | {CLUSTER: left.get("cluster_permissions", [])})[place].remove(permission)
     return left
 
 

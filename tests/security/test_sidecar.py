@@ -12,10 +12,10 @@ import yaml
 from attached_index import AttachedIndex, make_attached, remove_attached
 from secured_node import ROLES, SecuredNode
 from small_index import make_query
+from test_roles import client_of, permissions, refused, without
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.plugin.connection import connect, connect_async
-from opensearch_multivector.plugin.state import STATE_INDEX
 from opensearch_multivector.queries.async_searcher import AsyncSearcher
 from opensearch_multivector.queries.searcher import Searcher
 
@@ -36,17 +36,18 @@ def attached(secured: SecuredNode) -> Iterator[AttachedIndex]:
 
 
 def login(node: SecuredNode, name: str, *, beside: bool = True, state: bool = False) -> dict[str, Any]:
-    """Arguments of `connect` for a searcher who sees documents of group odd, without their texts."""
+    """Arguments of `connect` for a searcher who sees documents of group odd, without their texts.
+
+    ``state``: with the shipped role for sidecars; ``beside``: may read sidecars, and not the record that names them.
+    """
     role = copy.deepcopy(yaml.safe_load(ROLES.read_text())["osmv_searcher"])
     (articles, *_) = role["index_permissions"]
-    if beside:
+    if beside and not state:
         role["index_permissions"].append(articles | {"index_patterns": [SIDECARS]})
-    if state:
-        read = {"index_patterns": [STATE_INDEX], "allowed_actions": ["indices:data/read/get"]}
-        role["index_permissions"].append(read)
     role["index_permissions"][0] = articles | {"dls": json.dumps({"term": {"group": "odd"}}), "fls": ["~text"]}
     node.put("roles", name, role)
-    return {"url": node.url, "user": name, "password": node.make_user(name, name), "ca_certs": node.ca}
+    roles = (name, "osmv_searcher_sidecar") if state else (name,)
+    return {"url": node.url, "user": name, "password": node.make_user(name, *roles), "ca_certs": node.ca}
 
 
 @pytest.mark.parametrize("state", [False, True])
@@ -74,6 +75,25 @@ async def test_the_users_index_says_what_is_shown(state: bool, secured: SecuredN
                     assert hit.matches
                     assert all(match.document_token.startswith("[") for match in hit.matches)
         assert not searcher.search(QUERY, filter={"term": {"group": "even"}}).hits
+
+
+@pytest.mark.parametrize(("place", "permission"), permissions("osmv_searcher_sidecar"))
+def test_each_permission_of_the_role_is_needed_and_it_gives_no_other(
+    place: str, permission: str, secured: SecuredNode, attached: AttachedIndex
+) -> None:
+    secured.put("roles", "less", without("osmv_searcher_sidecar", place, permission))
+    client = client_of(secured, "less", "less", "osmv_searcher")
+    said = refused(lambda: Searcher(client, NAME).search(QUERY))
+    assert permission in said or "is not for this user to read in 'osmv-state'" in said
+    for request in (
+        lambda: client.index(index=attached.sidecar, id="d000", body={}),
+        lambda: client.delete(index=attached.sidecar, id="d000"),
+        lambda: client.indices.delete(index=attached.sidecar),
+        lambda: client.search(index="osmv-state"),
+        lambda: client.index(index="osmv-state", id="x", body={}),
+        lambda: client.search(index="osmv-sidecar-others"),
+    ):
+        assert "the user lacks the permission" in refused(request)
 
 
 async def test_what_lacks_is_said(secured: SecuredNode, attached: AttachedIndex) -> None:
