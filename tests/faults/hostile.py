@@ -164,7 +164,7 @@ class Ran:
 def osmv(*arguments: str) -> Ran:
     """Run `osmv` here, its output as strict as a terminal; what a user would see as a traceback is raised."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace"))
-    before, sys.argv = sys.argv, ["osmv", *arguments]
+    before, sys.argv, sys.stdin = (sys.argv, sys.stdin), ["osmv", *arguments], io.StringIO("")
     code = 0
     try:
         with redirect_stdout(out), redirect_stderr(err):
@@ -172,7 +172,7 @@ def osmv(*arguments: str) -> Ran:
     except SystemExit as ended:
         code = int(ended.code or 0)
     finally:
-        sys.argv = before
+        sys.argv, sys.stdin = before
     for stream in (out, err):
         stream.seek(0)
     return Ran(code, out.read(), err.read())
