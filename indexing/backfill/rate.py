@@ -16,7 +16,7 @@ WINDOW = 30.0
 # Fewer samples decide nothing.
 _ENOUGH = 10
 _DECREASE = 2 / 3
-_STEP, _LONG_STEP = 0.02, 0.1
+_STEP, _LONG_STEP, _FADE = 0.02, 0.1, 0.8
 # A rate that isn't used may not grow: it would mean nothing by the time it is too high.
 _UNUSED, _HEADROOM = 0.8, 1.5
 
@@ -61,10 +61,12 @@ class RateControl:
             return self.rate
         if p99 > self.target:
             if self.rate > FLOOR:
-                self.rate = max(FLOOR, min(self.rate, used) * _DECREASE)
+                before = min(self.rate, used)
+                self.rate = max(FLOOR, before * _DECREASE)
                 self._since = now
                 self.lowered += 1
-                self._step = self.rate * _STEP
+                # Lowered several times on end, most often for what will pass, it is not to take as long to come back.
+                self._step = max(before * _STEP, (self._step or 0.0) * _FADE)
         elif used >= self.rate * _UNUSED:
             self.rate = min(self._ceiling, self.rate + self._growth(p99))
         else:

@@ -68,7 +68,7 @@ def test_what_is_written_is_found_by_its_time(client: OpenSearch, attachment: At
     changes = {
         "new": {"text": "a new one", "at": at(1)},
         "d1": {"text": "written anew", "at": at(1)},
-        "late": {"text": "half a minute late", "at": at(-30)},
+        "late": {"text": "five minutes late", "at": at(-300)},
         "ahead": {"text": "of a clock that is an hour ahead", "at": at(3600)},
     }
     put(client, index, changes)
