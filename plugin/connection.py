@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from opensearchpy import OpenSearch, Urllib3HttpConnection
+from urllib3.util import parse_url
 
 from opensearch_multivector.errors import ClusterError, InputError, MissingDependencyError
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
@@ -154,11 +155,12 @@ def _client_options(
     pool_size: int | None,
 ) -> dict[str, Any]:
     given = url or os.environ.get("OSMV_URL") or _local_node_url()
-    parts = urlsplit(given if "://" in given else f"http://{given}")
     try:
+        parts = urlsplit(given if "://" in given else f"http://{given}")
         host, port = parts.hostname, parts.port
+        parse_url(f"http://[{host}]" if host and ":" in host else f"http://{host}")  # as the client will
     except ValueError:
-        host, port = None, None
+        parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("http", "https") or not host:
         shown = given.rpartition("@")[2]
         raise InputError(f"{shown!r} is not the address of a cluster: give one like https://search.example.org:9200.")
