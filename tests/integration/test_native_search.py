@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from node_under_test import needs_native
 from opensearchpy import OpenSearch
 from small_index import SmallIndex, make_index, make_query
 from test_fusion import Watched
@@ -19,7 +20,6 @@ from typer.testing import CliRunner
 from opensearch_multivector.cli.main import app
 from opensearch_multivector.encoding.codecs import CODECS, encode_blob
 from opensearch_multivector.errors import MismatchError
-from opensearch_multivector.plugin.carried import carried
 from opensearch_multivector.plugin.connection import connect_async
 from opensearch_multivector.plugin.engine import Engine, ask_engine, ask_engine_async
 from opensearch_multivector.plugin.probe import NATIVE, probe
@@ -30,7 +30,7 @@ from opensearch_multivector.queries.searcher import Searcher
 
 pytestmark = [
     pytest.mark.integration,
-    pytest.mark.skipif(carried() is None, reason="the native plugin is not built (make plugin)"),
+    needs_native,
 ]
 
 QUERY = make_query()

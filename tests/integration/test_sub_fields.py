@@ -1,6 +1,7 @@
 """Every sub-field has a mapping that the real node takes, a value for documents, and comes back from `_meta`."""
 
 import pytest
+from node_under_test import needs_seismic
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.indexing.sub_fields import VALUES
@@ -15,7 +16,11 @@ def test_each_has_a_value() -> None:
     assert VALUES.keys() == SUB_FIELDS.keys()
 
 
-@pytest.mark.parametrize("sub_field", SUB_FIELDS.values(), ids=lambda cls: cls.name)
+@pytest.mark.parametrize(
+    "sub_field",
+    [pytest.param(cls, marks=needs_seismic if name == "seismic" else ()) for name, cls in SUB_FIELDS.items()],
+    ids=SUB_FIELDS,
+)
 def test_the_node_takes_its_mapping_and_gives_it_back(
     client: OpenSearch, index_name: str, sub_field: type[SubField]
 ) -> None:
