@@ -17,6 +17,7 @@ from opensearch_multivector.plugin.attachments import (
     sidecar_name,
 )
 from opensearch_multivector.plugin.mapping import sidecar_body
+from opensearch_multivector.queries.results import SearchResult
 
 TEXT_FIELDS = ("title", "text")
 FILTER_FIELDS = ("group",)
@@ -112,3 +113,8 @@ def remove_attached(client: OpenSearch, name: str) -> None:
     indices = f"{name},{name}-whole,{sidecar_name(name)}"
     client.indices.delete(index=indices, params={"ignore_unavailable": "true"})
     remove_attachment(client, name, "mv")
+
+
+def ids(result: SearchResult) -> list[str]:
+    """The documents that were found, best first."""
+    return [hit.doc_id for hit in result.hits]
