@@ -14,7 +14,7 @@ from opensearch_multivector.indexing.records import Record, RejectedError
 from opensearch_multivector.indexing.sampling import MAX_DOCUMENTS
 from opensearch_multivector.plugin.attachments import concrete_index
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import META_KEY, FieldSpec, values_at
+from opensearch_multivector.plugin.fields import FieldSpec, described_fields, values_at
 
 _PAGE = 500
 
@@ -56,7 +56,7 @@ class Host:
 
     def described(self, field: str) -> FieldSpec | None:
         """The multi-vector field of that name, where the index itself has one."""
-        meta = (self.mappings.get("_meta") or {}).get(META_KEY, {}).get("fields", {}).get(field)
+        meta = described_fields(self.mappings).get(field)
         return FieldSpec.from_meta(meta) if meta else None
 
 

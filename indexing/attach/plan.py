@@ -171,12 +171,13 @@ def _advice(modes: Sequence[ModePlan], mean_bytes: float) -> tuple[Mode | None, 
     possible = {each.mode: each for each in modes if not each.why_not}
     if not possible:
         return None, "no mode is possible"
-    if possible.keys() == {NEW}:
-        return NEW, "no other is possible"
+    if len(possible) == 1:
+        (mode,) = possible
+        return mode, "no other is possible"
     if IN_PLACE not in possible:
         return SIDECAR, "in place is not possible, and a new index would be the whole index once more"
     if SIDECAR not in possible:
-        return IN_PLACE, "a sidecar is not possible"
+        return IN_PLACE, "a sidecar is not possible, and a new index would be the whole index once more"
     growth = possible[IN_PLACE].source_bytes / max(mean_bytes, 1)
     if growth > _GROWTH:
         return SIDECAR, f"in place, `_source` of each document would grow by {growth:.0%}, for every application"

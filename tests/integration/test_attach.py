@@ -149,7 +149,7 @@ class TestObstacles:
         assert len(made.mode(IN_PLACE).why_not) == 1
         assert why in made.mode(IN_PLACE).why_not[0]
         assert made.mode(SIDECAR).why_not == ()
-        assert (made.recommended, made.because) == (SIDECAR, "the other is not possible")
+        assert (made.recommended, made.because) == (SIDECAR, "no other is possible")
         with pytest.raises(MismatchError, match=why):
             attach(client, shop, wished, IN_PLACE)
 
@@ -275,7 +275,7 @@ class TestAttach:
         with pytest.raises(MismatchError, match="attached to an earlier index of that name"):
             attach(client, shop, wished, SIDECAR)
         remove_attachment(client, shop, "mv")
-        with pytest.raises(MismatchError, match="has documents, and is no sidecar that is in use"):
+        with pytest.raises(MismatchError, match="has documents, and is none that is being filled"):
             attach(client, shop, wished, SIDECAR)
 
     def test_an_index_that_osmv_fills_is_none_to_attach_to(

@@ -40,7 +40,7 @@ def test_planned_attached_and_detached(client: OpenSearch, node_url: str, shop: 
     assert "advised: sidecar" in planned.stdout
     assert "nothing was done" in planned.stderr
     as_json = json.loads(osmv(node_url, "attach", shop, *TEXTS, "--mode", "sidecar", "--dry-run", "--json").stdout)
-    assert [each["mode"] for each in as_json["modes"]] == ["in-place", "sidecar"]
+    assert [each["mode"] for each in as_json["modes"]] == ["in-place", "sidecar", "new"]
     assert attachments_of(client, shop) == ()
 
     done = osmv(node_url, "attach", shop, *TEXTS, "--mode", "in-place", "--json")
@@ -62,7 +62,7 @@ def test_planned_attached_and_detached(client: OpenSearch, node_url: str, shop: 
 
 def test_what_stands_in_the_way_is_one_sentence(client: OpenSearch, node_url: str, shop: str) -> None:
     wrong = osmv(node_url, "attach", shop, *TEXTS, "--mode", "beside")
-    assert (wrong.returncode, "in-place or sidecar, not 'beside'" in wrong.stderr) == (2, True)
+    assert (wrong.returncode, "in-place or sidecar or new, not 'beside'" in wrong.stderr) == (2, True)
     unable = osmv(node_url, "attach", shop, *TEXTS, "--mode", "in-place", "--sub-field", "dense")
     assert unable.returncode == 4
     assert unable.stderr.splitlines()[-1].startswith(

@@ -23,6 +23,7 @@ from opensearch_multivector.indexing.attach.wanted import Wanted
 from opensearch_multivector.indexing.backfill import Filler, Pace
 from opensearch_multivector.indexing.backfill.horizons import read_horizons
 from opensearch_multivector.indexing.backfill.unit_store import UnitStore
+from opensearch_multivector.plugin.artifacts import get_artifact, list_artifacts
 from opensearch_multivector.plugin.attachments import (
     IN_PLACE,
     SIDECAR,
@@ -33,6 +34,8 @@ from opensearch_multivector.plugin.attachments import (
     remove_attachment,
     sidecar_name,
 )
+from opensearch_multivector.plugin.fields import META_KEY
+from opensearch_multivector.plugin.mapping import read_spec
 from opensearch_multivector.plugin.state import STATE_INDEX
 from opensearch_multivector.plugin.sub_fields import Codes
 
@@ -321,3 +324,21 @@ def test_it_waits_until_no_backfill_is_at_work(client: OpenSearch, shop: str, en
     assert not detach(client, shop, message=stopping).interrupted
     assert told == ["waiting for the backfill of other:1 to stop, or to be given up"]
     check_gone(client, shop)
+
+
+def test_what_was_learnt_goes_with_the_last_that_needs_it(client: OpenSearch, shop: str, encoder: Encoder) -> None:
+    client.index(index=shop, id="own", body=product(0, name=shop), params={"routing": "r0", "refresh": "true"})
+    made = attached(client, shop, encoder, SIDECAR)
+    spec = read_spec(client, made.target)
+    (artifact,) = spec.artifacts.values()
+    other = f"{shop}-other"
+    client.indices.create(index=other, body={"mappings": {"_meta": {META_KEY: {"fields": {"mv": spec.to_meta()}}}}})
+    detach(client, shop)
+    assert get_artifact(client, artifact).id == artifact
+    client.indices.delete(index=other)
+    attached(client, shop, encoder, SIDECAR)
+    assert artifact in list_artifacts(client)
+    detach(client, shop)
+    assert artifact not in list_artifacts(client)
+    with pytest.raises(MismatchError, match="missing"):
+        get_artifact(client, artifact)
