@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
 import threading
@@ -14,13 +15,14 @@ from typing import Any
 import pytest
 from attached_texts import check_filled, filler, own_documents, put
 from fault_table import FaultRow
-from new_index import attach_new, make_aliased
+from new_index import attach_new, make_aliased, wish
 from opensearchpy import OpenSearch
 from scale import NEW_DOCUMENTS as COUNT
 from scale import NEW_KILLS, SEED
 
+from opensearch_multivector.indexing.attach.apply import attach
 from opensearch_multivector.indexing.backfill import status_of
-from opensearch_multivector.plugin.attachments import IN_PLACE, TAIL, attachments_of, get_attachment
+from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, TAIL, attachments_of, get_attachment
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -182,6 +184,39 @@ def test_killed_at_any_moment_it_goes_on(
     assert reached["copying"], reached
     assert reached.total() >= len(goals) - 1, reached
     fault_row.counts.update(documents=COUNT, kills=reached.total())
+
+
+@pytest.mark.fault("kills")
+def test_one_that_slept_through_the_swap_overwrites_nothing(
+    node_url: str, client: OpenSearch, index_name: str, fault_row: FaultRow
+) -> None:
+    """It holds a page of the old index, and goes on when users have written the same documents in the new one."""
+    alias = make_aliased(client, index_name)
+    documents = {f"d{i}": {"text": f"one{i} two{i % 7}", "price": i} for i in range(100)}
+    put(client, alias, documents)
+    attach(client, alias, wish(), NEW)
+    process = subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("backfill_process.py")), node_url, index_name, "0.05"],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while client.count(index=f"{index_name}-mv")["count"] == 0:
+            assert process.poll() is None, process.communicate()
+            client.indices.refresh(index=f"{index_name}-mv")
+        process.send_signal(signal.SIGSTOP)
+        assert client.count(index=f"{index_name}-mv")["count"] < 100
+        assert attach_new(client, alias)
+        for number in range(0, 100, 2):
+            client.update(index=alias, id=f"d{number}", body={"doc": {"price": -number}})
+            client.delete(index=alias, id=f"d{number + 1}")
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(60) != 0
+        assert own_documents(client, alias) == {f"d{i}": {**documents[f"d{i}"], "price": -i} for i in range(0, 100, 2)}
+        fault_row.counts.update({"slept through a swap": 1})
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def stands(client: OpenSearch, index: str) -> str:
