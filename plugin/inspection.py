@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from opensearchpy import OpenSearch
 from opensearchpy.exceptions import AuthorizationException
 
+from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.plugin.artifacts import delete_artifact
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
 from opensearch_multivector.plugin.fields import META_KEY, VECTORS, FieldSpec
@@ -45,13 +46,18 @@ def inspect_index(client: OpenSearch, index: str) -> list[FieldState]:
 
 
 def delete_unused(client: OpenSearch, artifact_ids: Collection[str]) -> None:
-    """Delete those artifacts that no index needs; none where not all indices can be seen. Raises ClusterError."""
+    """Delete those artifacts that no index needs, where this user sees all indices and may. Raises ClusterError."""
     if not artifact_ids or not _sees_all(client):
         return
     used = users_of_artifacts(client)
     for artifact_id in artifact_ids:
-        if artifact_id not in used:
+        if artifact_id in used:
+            continue
+        try:
             delete_artifact(client, artifact_id)
+        except ClusterError as error:
+            if not isinstance(error.__cause__, AuthorizationException):
+                raise
 
 
 def _sees_all(client: OpenSearch) -> bool:
