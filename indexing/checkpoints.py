@@ -13,7 +13,8 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.ledger import Counts, Mark
 from opensearch_multivector.indexing.versions import EPOCH_ORIGIN
-from opensearch_multivector.plugin.state import Stored, get_state, put_state
+from opensearch_multivector.plugin.state import STATE_INDEX, Stored, get_state, put_state
+from opensearch_multivector.plugin.stored_types import read_back
 
 _TRIES = 20
 
@@ -42,9 +43,13 @@ class Checkpoint:
 
     @classmethod
     def from_state(cls, state: dict[str, Any]) -> Checkpoint:
-        """Inverse of `to_state`."""
-        mark = state["mark"] | {"digest": bytes.fromhex(state["mark"]["digest"])}
-        return cls(**(state | {"mark": Mark(**mark), "counts": Counts(**state["counts"])}))
+        """Inverse of `to_state`. Raises MismatchError on what is none."""
+
+        def build() -> Checkpoint:
+            mark = state["mark"] | {"digest": bytes.fromhex(state["mark"]["digest"])}
+            return cls(**(state | {"mark": Mark(**mark), "counts": Counts(**state["counts"])}))
+
+        return read_back(build, f"the place of an interrupted run, in {STATE_INDEX!r},")
 
 
 class CheckpointStore:

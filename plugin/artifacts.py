@@ -40,6 +40,7 @@ _BODY = {
 }
 _PART_BYTES = 4_000_000
 _PARTS_AT_ONCE = 4
+_MOST_PARTS = 10_000  # 40 GB
 
 # What the arrays of a kind become once loaded; the arrays themselves where nothing is said.
 _BUILD: dict[str, Callable[[Arrays], Any]] = {
@@ -165,7 +166,10 @@ def _part_id(artifact_id: str, number: int) -> str:
 
 
 def _requests(artifact_id: str, head: dict[str, Any]) -> list[dict[str, Any]]:
-    ids = [_part_id(artifact_id, number) for number in range(head["parts"])]
+    parts = head.get("parts")
+    if not isinstance(parts, int) or not 0 < parts <= _MOST_PARTS:
+        raise _missing(artifact_id)
+    ids = [_part_id(artifact_id, number) for number in range(parts)]
     return [{"ids": ids[first : first + _PARTS_AT_ONCE]} for first in range(0, len(ids), _PARTS_AT_ONCE)]
 
 
@@ -186,11 +190,12 @@ def _assemble(artifact_id: str, head: dict[str, Any], docs: list[dict[str, Any]]
         content = b"".join(pybase64.b64decode(doc["_source"]["data"], validate=True) for doc in docs)
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except (TypeError, ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise _missing(artifact_id) from error
-    if content_id(head["kind"], arrays) != artifact_id:
+    kind, info = head.get("kind"), head.get("info")
+    if not isinstance(kind, str) or not isinstance(info, dict) or content_id(kind, arrays) != artifact_id:
         raise _missing(artifact_id)
-    return Artifact(head["kind"], artifact_id, arrays, head["info"])
+    return Artifact(kind, artifact_id, arrays, info)
 
 
 def _missing(artifact_id: str) -> MismatchError:

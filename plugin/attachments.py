@@ -12,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from opensearchpy import OpenSearch
@@ -23,6 +23,7 @@ from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
 from opensearch_multivector.plugin.mapping import check_index_name
 from opensearch_multivector.plugin.state import STATE_INDEX, Stored, delete_state, get_state, put_state
+from opensearch_multivector.plugin.stored_types import read_back
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
@@ -87,52 +88,23 @@ class Attachment:
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> Attachment:
         """Inverse of `to_state`. Raises MismatchError on what is none: by it indices are read, filled, deleted."""
-        try:
+
+        def build() -> Attachment:
             lists = {name: tuple(state[name]) for name in ("text_fields", "filter_fields")}
             made = cls(**{**state, **lists})
-            sound = all(_KINDS[each.name](getattr(made, each.name)) for each in fields(cls)) and made._has_its_target()
-        except (TypeError, KeyError, InputError):
-            sound = False
-        if not sound:
-            raise MismatchError(
-                f"a record of what is attached to which index in {STATE_INDEX!r} was altered: restore that index from "
-                "a snapshot, or remove the record and attach again"
-            )
-        return made
+            if not made._has_its_target():
+                raise ValueError(made.target)
+            return made
+
+        return read_back(build, f"a record of what is attached to which index, in {STATE_INDEX!r},")
 
     def _has_its_target(self) -> bool:
+        # In a request a pattern, a list or `_all` would name other indices, too.
+        if not re.fullmatch(r"(?![-_+])[^\\/*?\"<>| ,#:]+", self.target):
+            return False
         if self.mode == SIDECAR:
             return self.target == sidecar_name(self.index, self.field)
         return (self.target == self.index) == (self.mode == IN_PLACE)
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _are_names(value: Any) -> bool:
-    return isinstance(value, tuple) and all(isinstance(each, str) and each for each in value)
-
-
-def _is_index(value: Any) -> bool:
-    """Whether this can name one index: in a request, a pattern, a list or `_all` would name others, too."""
-    return isinstance(value, str) and re.fullmatch(r"(?![-_+])[^\\/*?\"<>| ,#:]+", value) is not None
-
-
-_KINDS: dict[str, Callable[[Any], bool]] = {
-    "index": _is_index,
-    "target": _is_index,
-    "mode": lambda mode: mode in (IN_PLACE, SIDECAR, NEW),
-    "text_fields": _are_names,
-    "filter_fields": _are_names,
-    "paused": _is_flag,
-    "detaching": _is_flag,
-    **dict.fromkeys(("index_uuid", "field", "fingerprint", "made_at", "phase", "source"), _is_text),
-}
 
 
 def taken_over(attachment: Attachment) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.errors import MismatchError
+from opensearch_multivector.plugin.stored_types import read_back
 from opensearch_multivector.plugin.sub_fields import SUB_FIELDS, Dense, SubField
 
 FORMAT_VERSION = 2
@@ -123,7 +124,11 @@ class FieldSpec:
 
     @classmethod
     def from_meta(cls, meta: dict[str, Any]) -> FieldSpec:
-        """Inverse of `to_meta`. Raises MismatchError on a format version this release does not know."""
+        """Inverse of `to_meta`. Raises MismatchError on another form, or a version of a later release."""
+        return read_back(lambda: cls._read(meta), "the description of the multi-vector field in the index's mapping")
+
+    @classmethod
+    def _read(cls, meta: dict[str, Any]) -> FieldSpec:
         values = dict(meta)
         version = values.pop("format_version", None)
         if version == 1:
@@ -146,6 +151,14 @@ class FieldSpec:
         """The text that was encoded for a document, from its `_source`; a name may lead through objects and lists."""
         parts = (str(part).strip() for name in self.text_fields for part in values_at(source, name))
         return " ".join(part for part in parts if part)
+
+
+def described_fields(mappings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The descriptions of an index's multi-vector fields by name, from the mapping's `_meta`, which anybody may fill."""
+    found: Any = mappings
+    for key in ("_meta", META_KEY, "fields"):
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def values_at(source: Mapping[str, Any], name: str) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError, InputError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import HASH, META_KEY, TEXT, VECTORS, FieldSpec
+from opensearch_multivector.plugin.fields import HASH, META_KEY, TEXT, VECTORS, FieldSpec, described_fields
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
@@ -196,7 +196,7 @@ def spec_from_mappings(mappings: dict[str, Any], index: str, field: str) -> Fiel
         raise ClusterError(f"no index matches {index!r}")
     specs: dict[str, FieldSpec] = {}
     for name, body in mappings.items():
-        fields = (body["mappings"].get("_meta") or {}).get(META_KEY, {}).get("fields", {})
+        fields = described_fields(body["mappings"])
         if field not in fields:
             has = f"its multi-vector fields are: {', '.join(fields)}" if fields else "it has no multi-vector field"
             raise MismatchError(f"index {name!r} has no multi-vector field {field!r} ({has})")

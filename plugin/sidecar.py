@@ -12,7 +12,7 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.errors import ClusterError, MismatchError
 from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, attachments_of, attachments_of_async
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import META_KEY, FieldSpec
+from opensearch_multivector.plugin.fields import FieldSpec, described_fields
 from opensearch_multivector.plugin.mapping import check_index_name, spec_from_mappings
 from opensearch_multivector.plugin.state import STATE_INDEX
 
@@ -121,9 +121,7 @@ def _in_it(index: str, mappings: dict[str, Any], field: str) -> Found:
 
 def _describe(mappings: dict[str, Any], field: str) -> bool:
     """Whether any of the indices describes the field itself."""
-    return any(
-        field in (body["mappings"].get("_meta") or {}).get(META_KEY, {}).get("fields", {}) for body in mappings.values()
-    )
+    return any(field in described_fields(body["mappings"]) for body in mappings.values())
 
 
 @contextmanager

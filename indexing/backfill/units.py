@@ -12,6 +12,9 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from opensearch_multivector.plugin.state import STATE_INDEX
+from opensearch_multivector.plugin.stored_types import read_back
+
 # Of failures remembered; a shard's state stays small however many there are.
 _RANGES_KEPT = 50
 _LETTERS_KEPT = 10
@@ -172,7 +175,11 @@ class ShardWork:
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> ShardWork:
-        """Inverse of `to_state`."""
+        """Inverse of `to_state`. Raises MismatchError on what is none."""
+        return read_back(lambda: cls._read(state), f"the record of a backfill's work, in {STATE_INDEX!r},")
+
+    @classmethod
+    def _read(cls, state: Mapping[str, Any]) -> ShardWork:
         failures = tuple(
             Failures(each["after"], each["to"], each["count"], tuple(Letter(**letter) for letter in each["letters"]))
             for each in state["failures"]
