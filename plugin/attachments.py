@@ -100,7 +100,7 @@ class Attachment:
 
     def _has_its_target(self) -> bool:
         # In a request a pattern, a list or `_all` would name other indices, too.
-        if not re.fullmatch(r"(?![-_+])[^\\/*?\"<>| ,#:]+", self.target):
+        if not re.fullmatch(r"(?![-_+])[^\\/*?\"<>|\s,#:]+", self.target):
             return False
         if self.mode == SIDECAR:
             return self.target == sidecar_name(self.index, self.field)

@@ -154,7 +154,7 @@ class FieldSpec:
 
 
 def described_fields(mappings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The descriptions of an index's multi-vector fields by name, from the mapping's `_meta`, which anybody may fill."""
+    """The descriptions of an index's multi-vector fields by name, from its mapping's `_meta`, which anybody fills."""
     found: Any = mappings
     for key in ("_meta", META_KEY, "fields"):
         found = found.get(key) if isinstance(found, Mapping) else None
