@@ -23,7 +23,8 @@ from opensearch_multivector.indexing.backfill.units import Letter
 from opensearch_multivector.indexing.backfill.worker import Worker
 from opensearch_multivector.plugin.attachments import Attachment
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.state import delete_state, get_state, put_state
+from opensearch_multivector.plugin.state import STATE_INDEX, delete_state, get_state, put_state
+from opensearch_multivector.plugin.stored_types import read_back
 
 _DATES = ("date", "date_nanos")
 _KEEP_ALIVE = "10m"
@@ -67,13 +68,15 @@ class PlaceStore:
         self._key = f"follow-{attachment.index}-{attachment.field}"
 
     def read(self) -> Place | None:
-        """None: nobody follows the attachment by time."""
+        """None: nobody follows the attachment by time. Raises MismatchError on what this release can't read."""
         stored = get_state(self._client, self._key)
-        if stored is None or stored.value["made_at"] != self._made_at:
+        value = dict(stored.value) if stored else {}
+        if value.pop("made_at", None) != self._made_at:
             return None
-        value = dict(stored.value)
-        del value["made_at"]
-        return Place(**value | {"letters": tuple(Letter(**letter) for letter in value["letters"])})
+        return read_back(
+            lambda: Place(**value | {"letters": tuple(Letter(**letter) for letter in value["letters"])}),
+            f"the record of a follower's place, in {STATE_INDEX!r},",
+        )
 
     def write(self, place: Place) -> None:
         """Note it; two followers that do so at once look at some documents twice, and no more."""

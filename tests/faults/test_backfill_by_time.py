@@ -13,10 +13,11 @@ from attached_texts import PACE, WordEncoder, attach, check_filled, make_index, 
 from flaky_proxy import Exchange, flaky_proxy
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.errors import InputError
+from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.indexing.backfill import By, Filler, status_of
 from opensearch_multivector.indexing.backfill.by_time import PlaceStore
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Attachment, Mode
+from opensearch_multivector.plugin.state import STATE_INDEX
 
 pytestmark = pytest.mark.integration
 MODES: list[Mode] = [IN_PLACE, SIDECAR]
@@ -156,6 +157,21 @@ def test_a_refused_document_is_named_until_it_is_mended(client: OpenSearch, atta
     assert running.round()
     assert status_of(client, index).failed == 0
     assert stored(client, attachment)["bad"].hash == attachment.content_hash("mended")
+
+
+@pytest.mark.parametrize("kind", ["date"], indirect=True)
+def test_a_place_that_was_altered(client: OpenSearch, attachment: Attachment) -> None:
+    assert follower(client, attachment.index, WordEncoder()).round()
+    key = f"follow-{attachment.index}-mv"
+    kept = client.get(index=STATE_INDEX, id=key)["_source"]
+    for damage in ({"until": "soon"}, {"letters": None}, {"whole_at": []}, {"more": 1}):
+        client.index(index=STATE_INDEX, id=key, body=kept | damage)
+        with pytest.raises(MismatchError, match="follower's place.*make it anew"):
+            follower(client, attachment.index, WordEncoder()).round()
+    client.delete(index=STATE_INDEX, id=key)
+    again = WordEncoder()
+    assert follower(client, attachment.index, again).round()
+    assert again.encoded == 0
 
 
 def test_only_a_date_will_do(client: OpenSearch, index_name: str) -> None:
