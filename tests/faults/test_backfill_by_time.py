@@ -166,7 +166,7 @@ def test_a_place_that_was_altered(client: OpenSearch, attachment: Attachment) ->
     kept = client.get(index=STATE_INDEX, id=key)["_source"]
     for damage in ({"until": "soon"}, {"letters": None}, {"whole_at": []}, {"more": 1}):
         client.index(index=STATE_INDEX, id=key, body=kept | damage)
-        with pytest.raises(MismatchError, match="follower's place.*make it anew"):
+        with pytest.raises(MismatchError, match=r"follower's place.*make it anew"):
             follower(client, attachment.index, WordEncoder()).round()
     client.delete(index=STATE_INDEX, id=key)
     again = WordEncoder()
