@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from opensearchpy import OpenSearch
+from opensearchpy import AsyncOpenSearch, OpenSearch
 
 from opensearch_multivector.plugin.fields import READY_VECTORS, EncoderRef, FieldSpec
 from opensearch_multivector.plugin.mapping import index_body
@@ -30,7 +30,13 @@ def slow_query(steps: int) -> EncodedQuery:
     return EncodedQuery(dsl={"script_score": {"query": {"match": {"text": "bee"}}, "script": script}})
 
 
-def searches_under_way(client: OpenSearch, name: str) -> list[str]:
-    """What the node still searches in an index."""
+def searches_under_way(client: OpenSearch, name: str) -> list[bool]:
+    """What the node still searches in an index: for each whether it was told to end."""
     tasks = client.tasks.list(params={"actions": "*search*", "detailed": "true", "group_by": "none"})["tasks"]
-    return [task["description"] for task in tasks if name in task.get("description", "")]
+    return [task["cancelled"] for task in tasks if name in task.get("description", "")]
+
+
+def connections(client: AsyncOpenSearch) -> int:
+    """Those in use by requests."""
+    (connection,) = client.transport.connection_pool.connections
+    return len(connection.session.connector._acquired)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from opensearchpy import AsyncOpenSearch, OpenSearch
-from slow_index import SPEC, make_slow, searches_under_way, slow_query
+from opensearchpy import OpenSearch
+from slow_index import SPEC, connections, make_slow, searches_under_way, slow_query
 
 from opensearch_multivector.encoding.encoders.base import Encoded
 from opensearch_multivector.errors import ClusterError
@@ -46,12 +46,6 @@ async def until(condition: Any, seconds: float = 60) -> None:
         await asyncio.sleep(0.1)
 
 
-def connections(client: AsyncOpenSearch) -> int:
-    """Those in use by requests."""
-    (connection,) = client.transport.connection_pool.connections
-    return len(connection.session.connector._acquired)
-
-
 @pytest.mark.parametrize("hedged", [False, True])
 async def test_its_end_is_the_end_in_opensearch(client: OpenSearch, node_url: str, slow: str, hedged: bool) -> None:
     complaints: list[dict[str, Any]] = []
@@ -66,7 +60,9 @@ async def test_its_end_is_the_end_in_opensearch(client: OpenSearch, node_url: st
         for task in (*tasks, waiting):
             task.cancel()
         assert all(isinstance(each, asyncio.CancelledError) for each in await _ends(*tasks, waiting))
-        await until(lambda: not searches_under_way(client, slow))
+        told = []
+        await until(lambda: not told.extend(left := searches_under_way(client, slow)) and not left)
+        assert any(told)  # they did not just come to their end
         assert connections(client_async) == 0
         found = await asyncio.gather(*(searcher.search(QUICK, **options) for _ in range(4)))
         assert all(len(result.hits) == 10 for result in found)
