@@ -247,12 +247,14 @@ class _Swap:
             if self._stop.is_set():
                 self._unblock()
                 return self._interrupted()
+            settings = self._settings(old.index)
             if self._block:
                 self._settle_deletions(tail)
-            settings = self._settings(old.index)
             set_settings(client, old.target, **{name: settings.get(name) for name in PIPELINES})
             with cluster_errors():
                 self._patience(lambda: client.indices.refresh(index=old.target))
+            if not self._block:
+                tail.writes()  # as late as can be: what comes now is not in the copy until the aliases have moved
             self._patience(self._move)
             self._message(f"moved to {old.target}: {', '.join(sorted(aliases))}")
             # Neither index hidden, a pattern would find each document twice.
@@ -264,8 +266,6 @@ class _Swap:
 
     def _carry(self, tail: Tail) -> None:
         """Carry over what comes to the old index until nothing does, and close it to writes."""
-        tail.writes()
-        self._settle_deletions(tail)
         given_up = time.monotonic() + _TAIL_SECONDS
         quiet_at = time.monotonic() + self._quiet
         while not self._blocked_at and time.monotonic() < min(quiet_at, given_up):

@@ -8,7 +8,6 @@ as a full write by an application drops that, and a partial one raises `_version
 from __future__ import annotations
 
 import json
-import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,7 +30,6 @@ from opensearch_multivector.plugin.fields import HASH, VERSION, FieldSpec
 
 _CONFLICT = 409
 _TRIES = 20
-_CURRENT = re.compile(r"current version \[(\d+)\]")
 
 Place = tuple[str, str | None]
 
@@ -87,8 +85,7 @@ class Tail:
         self._sender = BulkSender(client, attachment.target, patience=patience, stop=stop)
         self._units = UnitStore(client, attachment, "")
         self._reached: dict[int, int] = {}
-        self._deleted: dict[Place, int] = {}  # by this tail, and the version that is remembered of it
-        self._gone: dict[Place, int] = {}  # of what is not there, the version that is remembered
+        self._gone: set[Place] = set()  # not in the copy, which remembers their deletion
         self.carried = Carried()
 
     def writes(self) -> int:
@@ -113,9 +110,13 @@ class Tail:
         return seen
 
     def deletions(self) -> None:
-        """Delete what was deleted in the old index: a look at every document. Raises ClusterError and MismatchError."""
+        """Delete what was deleted in the old index, by a look at every document, when that takes no more writes.
+
+        Before, one that comes again would meet what the copy remembers of its deletion. Raises ClusterError and
+        MismatchError.
+        """
         for orphans in orphans_of(self._client, self._attachment, self._patience):
-            self._settle([(orphan.doc_id, orphan.routing) for orphan in orphans])
+            self._settle([(orphan.doc_id, orphan.routing) for orphan in orphans], closed=True)
 
     def _horizons(self) -> Sequence[Horizon]:
         attachment = self._attachment
@@ -123,7 +124,7 @@ class Tail:
         self._patience(lambda: take_mapping(self._client, attachment.index, attachment.target, attachment.field))
         return horizons
 
-    def _settle(self, places: Sequence[Place]) -> None:
+    def _settle(self, places: Sequence[Place], *, closed: bool = False) -> None:
         for _ in range(_TRIES):
             if not places:
                 return
@@ -131,10 +132,11 @@ class Tail:
             copies = self._documents(self._attachment.target, places)
             originals = self._documents(self._attachment.index, places)
             decided = map(self._decide, places, copies, originals)
-            places = self._send(write for write in decided if write)
-        raise ClusterError(
-            f"document {places[0][0]!r} of {self._attachment.target!r} is written all the time: try again"
-        )
+            places = self._send(write for write in decided if write and (write.body is not None or closed))
+        if places:
+            raise ClusterError(
+                f"document {places[0][0]!r} of {self._attachment.target!r} is written all the time: try again"
+            )
 
     def _decide(self, place: Place, copy: Mapping[str, Any], original: Mapping[str, Any]) -> _Write | None:
         if not copy["found"]:
@@ -154,15 +156,12 @@ class Tail:
         return _Write(place, guard, self._body(original["_source"], has, copy["_version"] + 1))
 
     def _create(self, place: Place, original: Mapping[str, Any]) -> _Write | None:
-        version = 1
-        if (remembered := self._gone.get(place)) is not None:
-            if self._deleted.get(place) != remembered:
-                self.carried.both_sides.add(place[0])  # it was deleted by a user in the copy
-                return None
-            version = remembered + 1
+        if place in self._gone:
+            self.carried.both_sides.add(place[0])
+            return None
         # Not taken where the copy remembers a deletion (`gc_deletes`), as an ordinary creation would be.
-        guard = {"version": version, "version_type": "external"}
-        return _Write(place, guard, self._body(original["_source"], {}, version))
+        guard = {"version": 1, "version_type": "external"}
+        return _Write(place, guard, self._body(original["_source"], {}, 1))
 
     def _body(self, source: dict[str, Any], has: Mapping[str, Any], version: int) -> dict[str, Any]:
         """The document as it is in the old index, with what is stored of its text where that is the same."""
@@ -180,14 +179,12 @@ class Tail:
             if result.reason is None:
                 if write.body is None:
                     self.carried.deleted += 1
-                    self._deleted[write.place] = result.answer["_version"]
                 else:
                     self.carried.written += 1
-                    self._gone.pop(write.place, None)
             elif result.status == _CONFLICT:
                 again.append(write.place)
-                if "version" in write.action and (current := _CURRENT.search(result.reason)):
-                    self._gone[write.place] = int(current[1])
+                if "version" in write.action:
+                    self._gone.add(write.place)
             else:
                 self.carried.refused[write.place[0]] = result.reason
         return again

@@ -28,15 +28,18 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 WRITERS = 3
 PER_SECOND = 50
-# Nobody writes the same document again before others can have seen the last write.
+# Nobody writes the same document again before its last write can have been carried over, if need be by a process that
+# was killed and started again.
 REST_SECONDS = 5.0
+RESTART_SECONDS = 40.0
 SCRIPT = Path(__file__).with_name("new_index.py")
 
 
 class Traffic:
     """Writers, each with documents of its own, and searchers; ``documents``: as the cluster has agreed to them."""
 
-    def __init__(self, url: str, alias: str, documents: dict[str, dict[str, Any]]) -> None:
+    def __init__(self, url: str, alias: str, documents: dict[str, dict[str, Any]], rest: float = REST_SECONDS) -> None:
+        self._rest = rest
         self._client = OpenSearch(url, timeout=60, pool_maxsize=WRITERS + 1)
         self._alias = alias
         self._still = sorted(documents)[: len(documents) // 4]
@@ -91,7 +94,7 @@ class Traffic:
             self._stop.wait(due - time.monotonic())
             count += 1
             what = rng.choices(["text", "price", "anew", "delete", "add"], [4, 2, 2, 1, 1])[0]
-            rested = [name for name in mine if at.get(name, 0.0) < time.monotonic() - REST_SECONDS]
+            rested = [name for name in mine if at.get(name, -1e9) < time.monotonic() - self._rest]
             if not rested or what == "add":
                 what, name = "add", f"n{number}-{count}"
             else:
@@ -163,7 +166,7 @@ def test_killed_at_any_moment_it_goes_on(
     goals = ["copying", "swapping", TAIL, "moved"]
     goals += moments.choices(goals[1:], k=max(0, NEW_KILLS - len(goals)))
     reached: Counter[str] = Counter()
-    with Traffic(node_url, alias, documents) as traffic:
+    with Traffic(node_url, alias, documents, RESTART_SECONDS) as traffic:
         for goal in [*goals, ""]:
             process = subprocess.Popen(
                 [sys.executable, str(SCRIPT), node_url, alias, "0.004"], stderr=subprocess.PIPE, text=True
