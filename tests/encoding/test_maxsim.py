@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opensearch_multivector.encoding.codecs import CODECS, decode_blob, encode_blob
+from opensearch_multivector.encoding.codecs.blob import seal
 from opensearch_multivector.encoding.maxsim import alignment, maxsim, maxsim_blobs, sum_of_maxima
 from opensearch_multivector.errors import MismatchError
 from tests.encoding.tiny_codebooks import tiny_codebook
@@ -79,3 +80,14 @@ def test_a_broken_blob_costs_only_its_own_score() -> None:
 def test_another_dimension_is_refused() -> None:
     with pytest.raises(MismatchError, match="8 dimensions, the stored ones 4"):
         maxsim_blobs(np.ones((1, 8), np.float32), [encode_blob(np.ones((2, 4), np.float32))])
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf, 3e38])
+def test_a_blob_whose_score_is_no_number_is_left_out(number: float) -> None:
+    """Whoever seals such a blob with a right checksum would else stand above all others."""
+    query, sound = np.ones((2, 4), np.float32), encode_blob(np.ones((1, 4), np.float32), "f32")
+    odd = seal(CODECS["f32"].codec_id, 1, 4, np.full(4, number, "<f4").tobytes())
+    scores, errors = maxsim_blobs(query, [sound, odd, sound])
+    assert errors.keys() == {1}
+    assert np.isnan(scores[1])
+    assert scores[[0, 2]].tolist() == [8, 8]

@@ -75,7 +75,10 @@ def read(blob: bytes, small: SmallIndex) -> np.ndarray | None:
             vectors = decode_blob(blob, small.spec.codebook)
     except BlobError:
         return None
-    return vectors if np.isfinite(vectors).all() and vectors.shape[1] == DIM else None
+    # Beyond, it is a matter of the order of additions whether a score is finite (tests/encoding/test_maxsim.py).
+    if not np.abs(vectors, out=vectors).max(initial=0) < 1e30 and np.isfinite(vectors).all():
+        raise OverflowError
+    return decode_blob(blob, small.spec.codebook) if np.isfinite(vectors).all() and vectors.shape[1] == DIM else None
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +133,7 @@ def check(result: SearchResult, expected: dict[str, float | None], small: SmallI
 def scored(vectors: np.ndarray | None) -> float | None:
     """MaxSim, where it is a number."""
     assert QUERY.vectors is not None
-    score = np.nan if vectors is None else maxsim(QUERY.vectors, vectors)
-    return score if np.isfinite(np.float32(score)) else None
+    return None if vectors is None else maxsim(QUERY.vectors, vectors)
 
 
 def base64_of(blob: bytes) -> str:
@@ -146,7 +148,12 @@ def test_token_vectors(
     rng, trials = random.Random(SEED), Trials()
 
     def make(number: int) -> str:
-        return base64_of(altered(rng, encode_blob(small.vectors[f"d{number % 20:03}"], rng.choice(list(PLAIN)))))
+        blob = altered(rng, encode_blob(small.vectors[f"d{number % 20:03}"], rng.choice(list(PLAIN))))
+        try:
+            read(blob, small)
+        except OverflowError:
+            return make(number)
+        return base64_of(blob)
 
     given = tampered(client, small, "vectors", make)
     expected = {doc_id: scored(read(base64.b64decode(text), small)) for doc_id, text in given.items()}

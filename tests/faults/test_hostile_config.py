@@ -202,6 +202,7 @@ def content(rng: random.Random, usual: list[str]) -> bytes:
     ) + rng.choice([b"", b"\n", b"\xff\xfe", b"\r\n"])
 
 
+LIGHT = ["--encoder", "all-MiniLM-L6-v2-int8"]
 Maker = Callable[[random.Random, Path], list[str]]
 
 
@@ -262,7 +263,8 @@ def index(rng: random.Random, folder: Path) -> list[str]:
     ]
     for option in rng.sample(list(options), rng.randrange(1, 4)):
         made += [option, pick(rng, options[option])]
-    return [*made, rng.choice(["--no-vectors", "--json"])]
+    # The default encoder takes half a minute to load.
+    return [*made, *rng.choice([["--no-vectors"], LIGHT])]
 
 
 def attached(rng: random.Random, _: Path) -> list[str]:
@@ -304,7 +306,7 @@ def files(rng: random.Random, folder: Path) -> list[str]:
                 "--runs-dir",
                 "runs",
             ],
-            ["eval", pick(rng, PATHS), "--config", pick(rng, EXPRESSIONS)],
+            ["eval", pick(rng, PATHS), "--config", pick(rng, EXPRESSIONS), *LIGHT],
             [
                 "export-vectors",
                 pick(rng, INDICES),
