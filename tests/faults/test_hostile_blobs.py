@@ -76,9 +76,9 @@ def read(blob: bytes, small: SmallIndex) -> np.ndarray | None:
     except BlobError:
         return None
     # Beyond, it is a matter of the order of additions whether a score is finite (tests/encoding/test_maxsim.py).
-    if not np.abs(vectors, out=vectors).max(initial=0) < 1e30 and np.isfinite(vectors).all():
+    if not np.abs(vectors).max(initial=0) < 1e30:
         raise OverflowError
-    return decode_blob(blob, small.spec.codebook) if np.isfinite(vectors).all() and vectors.shape[1] == DIM else None
+    return vectors if vectors.shape[1] == DIM else None
 
 
 @pytest.fixture(scope="module")
