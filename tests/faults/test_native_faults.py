@@ -27,7 +27,7 @@ from scale import SEED
 from opensearch_multivector.encoding.codecs import decode_blob, encode_blob
 from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.encoding.maxsim import maxsim
-from opensearch_multivector.plugin.node import NodeStatus
+from opensearch_multivector.plugin.node import NodeStatus, node_status
 
 pytestmark = [
     pytest.mark.integration,
@@ -157,6 +157,8 @@ def test_acknowledged_vectors_outlive_a_killed_node(
         body = {"settings": settings, "mappings": {"properties": {"tv": field}}}
         client.indices.create(index="killed", body=body)
         acknowledged = write_until_killed(client, status.pid)
+    while node_status(status.name) is not None:  # a process that is about to end would be taken for the node
+        time.sleep(0.05)
     with OpenSearch(start_killable().url, timeout=60) as client:
         client.cluster.health(index="killed", params={"wait_for_status": "green"})
         assert_all_there(client, acknowledged)
