@@ -20,7 +20,7 @@ import numpy as np
 from opensearch_multivector.encoding.centroid_interaction import probes
 from opensearch_multivector.encoding.code_terms import code_term
 from opensearch_multivector.encoding.encoders.base import FloatArray, IntArray
-from opensearch_multivector.errors import InputError
+from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.plugin import sub_fields
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
@@ -52,7 +52,8 @@ class Codes(FirstStage):
     def dsl(self, spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
         """See `FirstStage`."""
         assert query.vectors is not None
-        assert spec.codebook is not None
+        if spec.codebook is None:
+            raise MismatchError(f"{spec.sub(self.name)} is described without its codebook: index or attach again")
         ids, gains = probes(spec.codebook, query.vectors, self.nprobe, self.missing)
         clauses = self.merged(spec, ids, gains) if self.merge else self.best_of_each(spec, ids, gains)
         if not clauses:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from opensearch_multivector.errors import InputError
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages.base import Dsl, FirstStage, Need, filtered
@@ -21,4 +22,6 @@ class Own(FirstStage):
     def dsl(self, spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
         """See `FirstStage`."""
         assert query.dsl is not None
+        if "hybrid" in query.dsl:  # its answer holds marks between the lists, which are no hits
+            raise InputError("first stage 'query' takes no 'hybrid' clause: join first stages by +, which fuses them")
         return filtered(query.dsl, filter_)

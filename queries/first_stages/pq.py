@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from opensearch_multivector.encoding.code_terms import code_term
 from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook
-from opensearch_multivector.errors import InputError
+from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.plugin import sub_fields
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.queries.encoded_query import EncodedQuery
@@ -38,7 +38,9 @@ class Pq(FirstStage):
     def dsl(self, spec: FieldSpec, query: EncodedQuery, window_size: int, filter_: Dsl | None) -> Dsl:
         """See `FirstStage`."""
         assert query.pooled is not None
-        codebook: SubvectorCodebook = spec.state["subvectors"]
+        codebook: SubvectorCodebook | None = spec.state.get("subvectors")
+        if codebook is None:
+            raise MismatchError(f"{spec.sub(self.name)} is described without its codebook: index or attach again")
         nprobe = min(self.nprobe, MAX_CLAUSES // codebook.parts)
         ids, weights = codebook.weights(query.pooled, nprobe)
         field = spec.sub(self.name)
