@@ -14,9 +14,10 @@ from opensearchpy.exceptions import OpenSearchException, SSLError, TransportErro
 from tenacity import Retrying
 
 from opensearch_multivector.errors import ClusterError
-from opensearch_multivector.indexing.patience import BLOCKED, BUSY, Waiting, retrying
+from opensearch_multivector.indexing.patience import BLOCKED, Waiting, retrying
 from opensearch_multivector.indexing.versions import VERSION_TYPE, explain_conflict, version_of
 from opensearch_multivector.plugin.cluster_errors import describe
+from opensearch_multivector.plugin.passing_errors import BUSY, may_pass
 
 _TOO_LARGE_OR_BAD = frozenset({400, 413})
 _BLOCKED = frozenset({401, 403})
@@ -165,7 +166,7 @@ class BulkSender:
         except OpenSearchConnectionError as error:
             return [], items, describe(error)
         except TransportError as error:
-            if error.status_code in BUSY or (self._blocks_pass and error.error == BLOCKED):
+            if may_pass(error) or (self._blocks_pass and error.error == BLOCKED):
                 return [], items, describe(error)
             if error.status_code not in _TOO_LARGE_OR_BAD:
                 raise ClusterError(describe(error)) from error

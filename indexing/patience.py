@@ -20,8 +20,8 @@ from tenacity.nap import sleep_using_event
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.plugin.cluster_errors import describe
+from opensearch_multivector.plugin.passing_errors import may_pass
 
-BUSY = frozenset({429, 502, 503, 504})  # HTTP statuses of what may pass
 BLOCKED = "cluster_block_exception"  # the error of what is refused as long as an index or the cluster is blocked
 
 Answer = TypeVar("Answer")
@@ -71,4 +71,4 @@ def _may_pass(error: BaseException) -> bool:
     cause = error.__cause__ if isinstance(error, ClusterError) else error
     if isinstance(cause, OpenSearchConnectionError):
         return not isinstance(cause, SSLError)
-    return isinstance(cause, TransportError) and (cause.status_code in BUSY or cause.error == BLOCKED)
+    return isinstance(cause, TransportError) and (may_pass(cause) or cause.error == BLOCKED)

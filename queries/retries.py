@@ -7,8 +7,9 @@ import random
 from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
 from opensearchpy.exceptions import ConnectionTimeout, SSLError, TransportError
 
+from opensearch_multivector.plugin.passing_errors import may_pass
+
 ATTEMPTS = 5
-_BUSY = frozenset({429, 502, 503, 504})
 _LONGEST = 5.0
 
 
@@ -29,4 +30,4 @@ def _may_pass(error: Exception) -> bool:
     if isinstance(error, OpenSearchConnectionError):
         # What took its whole time would take it again.
         return not isinstance(error, ConnectionTimeout | SSLError)
-    return isinstance(error, TransportError) and error.status_code in _BUSY
+    return isinstance(error, TransportError) and may_pass(error)

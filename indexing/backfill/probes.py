@@ -23,10 +23,10 @@ from opensearchpy.exceptions import OpenSearchException, TransportError
 from opensearch_multivector.errors import ClusterError, InputError
 from opensearch_multivector.indexing.backfill.rate import RateControl
 from opensearch_multivector.indexing.backfill.throttle import Throttle
-from opensearch_multivector.indexing.patience import BUSY
 from opensearch_multivector.plugin.attachments import Attachment
 from opensearch_multivector.plugin.cluster_errors import cluster_errors, describe
 from opensearch_multivector.plugin.fields import values_at
+from opensearch_multivector.plugin.passing_errors import may_pass
 
 Probe = Mapping[str, Any]
 
@@ -117,7 +117,7 @@ class Prober:
             try:
                 self._search(probe)
             except TransportError as error:
-                if isinstance(error, OpenSearchConnectionError) or error.status_code in BUSY:
+                if isinstance(error, OpenSearchConnectionError) or may_pass(error):
                     raise ClusterError(describe(error)) from error
                 raise InputError(f"probe {number} is refused: {describe(error)}") from error
 

@@ -228,7 +228,9 @@ def test_a_codebook_that_is_gone_and_comes_back(node_url: str, client: OpenSearc
         assert (code, json.loads(output)["missing"]) == (1, 30)
     finally:
         if not client.indices.exists(index=ARTIFACT_INDEX):
-            client.indices.create(index=ARTIFACT_INDEX, body={"mappings": body["mappings"]})
+            client.indices.create(
+                index=ARTIFACT_INDEX, body={"mappings": body["mappings"], "settings": {"index.hidden": True}}
+            )
         helpers.bulk(client, kept, refresh=True)
     code, output, _ = osmv(node_url, "backfill", index_name, "--json")
     assert (code, json.loads(output)["written"]) == (0, 30)

@@ -20,7 +20,8 @@ from scale import SEED, scale
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("kills")]
 
-LINES = scale(2_500, 6_000)  # checkpoints are written every 2,000, or every second
+LINES = scale(4_000, 6_000)  # checkpoints are written every 2,000, or every second
+KILLS_A_RUN = 3  # a run that was killed before its first checkpoint begins anew
 SUMMED = ("read", "indexed", "rejected", "truncated", "vector_bytes")
 
 
@@ -119,13 +120,14 @@ def test_killed_runs_end_as_an_undisturbed_one(
         assert rounds < 30, f"no run was resumed in its midst, seed {SEED}"
         rounds += 1
         index = f"{index_name}-{rounds}"
-        while True:
+        for _ in range(KILLS_A_RUN):
             process = start(node_url, tmp_path, index)
-            if (kills < KILLS or not resumed) and kill_in_its_midst(process, client, index, moments):
-                kills += 1
-                continue
-            summary = finish(process)
-            break
+            if not kill_in_its_midst(process, client, index, moments):
+                break
+            kills += 1
+        else:
+            process = start(node_url, tmp_path, index)
+        summary = finish(process)
         resumed += summary["resumed_from"] > 0
         assert stored(client, index) == expected_documents, f"seed {SEED}"
         assert dead(tmp_path, index) == expected_dead, f"seed {SEED}"

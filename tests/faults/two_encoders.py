@@ -72,5 +72,6 @@ def make_sidecar(client: OpenSearch, index: str, encoder: Encoder) -> str:
 
 
 def found(result: SearchResult) -> Found:
+    """Scores as numbers of four places: queries that are encoded together differ in the last bits from one alone."""
     assert (result.degraded, result.skipped) == ((), {})
-    return tuple((hit.index, hit.doc_id, hit.score) for hit in result.hits)
+    return tuple((hit.index, hit.doc_id, round(hit.score, 4)) for hit in result.hits)
