@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.codecs import encode_blob
@@ -72,6 +73,14 @@ def make_sidecar(client: OpenSearch, index: str, encoder: Encoder) -> str:
 
 
 def found(result: SearchResult) -> Found:
-    """Scores as numbers of four places: queries that are encoded together differ in the last bits from one alone."""
     assert (result.degraded, result.skipped) == ((), {})
-    return tuple((hit.index, hit.doc_id, round(hit.score, 4)) for hit in result.hits)
+    return tuple((hit.index, hit.doc_id, hit.score) for hit in result.hits)
+
+
+def alike(one: Found, other: Found) -> bool:
+    """Whether the same documents of the same indices have the same scores, but for their last bits.
+
+    A query's vectors differ in theirs with what it is encoded together with; so may the order of equal scores.
+    """
+    scores = [{(index, doc_id): score for index, doc_id, score in each} for each in (one, other)]
+    return scores[0].keys() == scores[1].keys() and scores[0] == pytest.approx(scores[1], rel=1e-5)
