@@ -22,7 +22,7 @@ import pytest
 from fault_table import FaultRow
 from node_under_test import needs_native
 from opensearchpy import OpenSearch, TransportError
-from scale import SEED
+from scale import SEED, long_only
 
 from opensearch_multivector.encoding.codecs import decode_blob, encode_blob
 from opensearch_multivector.encoding.encoders.base import FloatArray
@@ -146,6 +146,7 @@ def test_searches_out_of_time_answer_with_what_they_have(long: Long) -> None:
 
 @pytest.mark.slow
 @pytest.mark.fault("nodes")
+@long_only
 def test_acknowledged_vectors_outlive_a_killed_node(
     start_killable: Callable[[], NodeStatus], fault_row: FaultRow
 ) -> None:
