@@ -20,11 +20,11 @@ from opensearch_multivector.indexing.backfill.probes import read_probes, usual_p
 from opensearch_multivector.plugin.attachments import IN_PLACE
 
 pytestmark = pytest.mark.integration
-DOCUMENTS: dict[str, dict[str, Any]] = {f"d{i}": {"text": f"one{i} two{i % 7}", "price": i} for i in range(400)}
+DOCUMENTS: dict[str, dict[str, Any]] = {f"d{i}": {"text": f"one{i} two{i % 7}", "price": i} for i in range(80)}
 
 
 def slower_when_written(exchange: Exchange) -> None:
-    """Searches as a cluster answers them that can't do more than 60 documents a second beside."""
+    """Searches as a cluster answers them that can't do more than 15 documents a second beside: any machine does."""
     now = time.monotonic()
     if exchange.handler.path.split("?")[0].endswith("_bulk"):
         writes.extend([now] * len(exchange.pairs()))
@@ -33,7 +33,7 @@ def slower_when_written(exchange: Exchange) -> None:
     status, body = exchange.upstream(exchange.body)
     answer = json.loads(body)
     if "took" in answer and b'"match"' in exchange.body:
-        load = sum(at > now - 2 for at in writes) / 2 / 60
+        load = sum(at > now - 2 for at in writes) / 2 / 15
         answer["took"] = 5 if load < 0.75 else 40
     exchange.reply(status, json.dumps(answer).encode())
 
@@ -64,8 +64,8 @@ def test_the_rate_follows_the_searches(node_url: str, client: OpenSearch, index_
     assert searches["lowered"] >= 1
     assert searches["failed"] == 0
     assert searches["probes"] > 20
-    # It never was far above what the cluster can do: doubled once from below 45 a second, and then by steps.
-    assert max(sum(at <= each < at + 2 for each in writes) / 2 for at in writes) < 100
+    # It never was far above what the cluster can do: doubled once from below 12 a second, and then by steps.
+    assert max(sum(at <= each < at + 2 for each in writes) / 2 for at in writes) < 40
     assert any({"rate", "p99", "target_p99"} <= pace.keys() for pace in paces)
     check_filled(client, attachment, DOCUMENTS)
 
