@@ -185,7 +185,7 @@ class TestDamage:
             lambda: load(client, index_name, documents(range(3)), sub_fields=BOTH),
             lambda: codebook_fit(client, index_name),
         ):
-            with pytest.raises(MismatchError, match=f"{codebook_id}.*missing, cut or altered.*index again"):
+            with pytest.raises(MismatchError, match=f"{codebook_id}.*missing, cut or altered.*osmv index"):
                 act()
         client.delete(index=ARTIFACT_INDEX, id=f"{codebook_id}.0", params={"refresh": "true"})
 
