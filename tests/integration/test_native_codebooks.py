@@ -89,5 +89,8 @@ def test_a_codebook_that_nobody_needs_is_not_asked_for(client: OpenSearch, index
     small = make_index(client, index_name, count=20, codec="int8")
     assert "codebook" in small.spec.artifacts
     searcher = Searcher(client, index_name)
-    searcher.spec = replace(searcher.spec, artifacts={"codebook": "0123456789abcdef"})
+    known = searcher._descriptions
+    other = replace(searcher.spec, artifacts={"codebook": "0123456789abcdef"})
+    known.take(replace(known.current.found, spec=other))
+    assert searcher.spec == other
     assert len(searched(searcher, "native")) == 20
