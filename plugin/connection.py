@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from opensearchpy import OpenSearch, Urllib3HttpConnection
-from urllib3.util import parse_url
+from urllib3 import HTTPConnectionPool
 
 from opensearch_multivector.errors import ClusterError, InputError, MissingDependencyError
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
@@ -126,7 +126,10 @@ class _Login:
         given = self.password or (self.password_file and _secret(self.password_file, "password"))
         secret = given or url_password or _from_environment("OSMV_PASSWORD") or ""
         # UTF-8 as OpenSearch decodes it; the client would take Latin-1 and refuse other letters.
-        return f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode('ascii')}"
+        try:
+            return f"Basic {base64.b64encode(f'{name}:{secret}'.encode()).decode('ascii')}"
+        except UnicodeEncodeError:
+            raise InputError("the user or the password is no text (it is not UTF-8): give it anew.") from None
 
 
 def _from_environment(variable: str) -> str | None:
@@ -158,7 +161,7 @@ def _client_options(
     try:
         parts = urlsplit(given if "://" in given else f"http://{given}")
         host, port = parts.hostname, parts.port
-        parse_url(f"http://[{host}]" if host and ":" in host else f"http://{host}")  # as the client will
+        HTTPConnectionPool(host or "")  # it reads a host as the client will
     except ValueError:
         parts, host, port = urlsplit(""), None, None
     if parts.scheme not in ("http", "https") or not host:

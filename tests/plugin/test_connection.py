@@ -63,7 +63,9 @@ def test_parts_of_the_url(url: str, host: str, port: int, secure: bool, prefix: 
     assert node.get("url_prefix") == prefix
 
 
-@pytest.mark.parametrize("url", ["ftp://search.example", "http://", "http://search.example:port", "://"])
+@pytest.mark.parametrize(
+    "url", ["ftp://search.example", "http://", "http://search.example:port", "://", "\\u0000\U00072c82"]
+)
 def test_an_unusable_url_is_named_without_its_password(url: str) -> None:
     with pytest.raises(InputError, match="is not the address of a cluster"):
         connect(url)
@@ -251,3 +253,8 @@ async def test_a_cluster_that_never_answers() -> None:
         mute.listen()
         for said in await answers(f"http://127.0.0.1:{mute.getsockname()[1]}", timeout=0.2):
             assert "did not answer in time" in said
+
+
+def test_a_user_that_is_no_text() -> None:
+    with pytest.raises(InputError, match="no text"):
+        connect("http://127.0.0.1:9", user="\udced", password="secret")
