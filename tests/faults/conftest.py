@@ -73,4 +73,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             f"Last written by `make faults`, {form} form, seed {SEED}: opensearch-multivector {__version__}, {engine}, "
             f"Python {platform.python_version()}, {os.cpu_count()} cores."
         )
-        page.write_text(written_into(page.read_text(), lines, time.strftime("%Y-%m-%d"), heading))
+        page.write_text(written_into(page.read_text(), lines, f"{time.strftime('%Y-%m-%d')}, {form}", heading))
