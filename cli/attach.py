@@ -132,7 +132,7 @@ def attach(
         say(f"field {field!r} is attached to {host.index}, {_where(attachment)}")
 
         def filler(name: str, phase: str = "") -> Filler:
-            return Filler(
+            filling = Filler(
                 client,
                 name,
                 field,
@@ -140,9 +140,11 @@ def attach(
                 term_encoder=wish.term_encoder,
                 phase=phase,
                 pace=Pace(target_p99=target_p99, probes=probes_of(probe, target_p99)),
-                progress=bars.filling,
+                progress=lambda counts, documents: bars.filling(counts, documents, filling.searches()),
+                message=say,
                 stop=stop,
             )
+            return filling
 
         summary = replaced = None
         if not no_backfill and is_copied(attachment):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -18,6 +19,10 @@ from opensearch_multivector.encoding.encoders.projections import load_projection
 from opensearch_multivector.encoding.encoders.tokens import load_tokenizer_file, tokenizer_identity
 from opensearch_multivector.errors import InputError
 
+# transformers changes its own classes while it loads a model. Two loads at once may leave them so for good, and no
+# model that comes later has its tied weights.
+_LOADING = threading.Lock()
+
 
 def load_model(folder: Path, auto_class: str, device: str | None) -> tuple[Any, str]:
     """Load with ``transformers.<auto_class>`` in float32, ready for inference; returns the model and its device.
@@ -29,7 +34,7 @@ def load_model(folder: Path, auto_class: str, device: str | None) -> tuple[Any, 
     transformers = checkpoints.require("transformers", "torch")
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
-        with quiet(transformers):
+        with _LOADING, quiet(transformers):
             model, loaded = getattr(transformers, auto_class).from_pretrained(
                 str(folder),
                 local_files_only=True,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -190,3 +191,15 @@ def test_term_count_is_bounded_by_the_vocabulary(tmp_path: Path) -> None:
     for k in (0, len(VOCABULARY) + 1):
         with pytest.raises(InputError, match="between 1 and"):
             load_term_encoder(str(tmp_path), k=k)
+
+
+def test_many_are_loaded_at_once(tmp_path: Path) -> None:
+    """In threads, as searchers do: transformers by itself would leave its classes unfit for all that comes later."""
+    import transformers
+
+    tie_weights = transformers.PreTrainedModel.tie_weights
+    save_bert(tmp_path, "BertForMaskedLM")
+    with ThreadPoolExecutor(4) as pool:
+        loaded = list(pool.map(lambda _: load_term_encoder(str(tmp_path), device="cpu", k=3), range(16)))
+    assert len({encoder.fingerprint for encoder in loaded}) == 1
+    assert transformers.PreTrainedModel.tie_weights is tie_weights
