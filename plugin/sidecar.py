@@ -139,6 +139,8 @@ def _whether_attached(index: str, field: str) -> Iterator[None]:
 
 def _only(mappings: dict[str, Any], index: str, field: str) -> str:
     """The one index that a sidecar can belong to."""
+    if not mappings:
+        raise ClusterError(f"no index matches {index!r}: check the name")
     if len(mappings) > 1:
         raise MismatchError(
             f"{index!r} covers {len(mappings)} indices, none of which has a multi-vector field {field!r} of its own: "

@@ -126,7 +126,9 @@ def check(result: SearchResult, expected: dict[str, float | None], small: SmallI
     close = 0.05 if rerank == "native" else 2e-3  # of codec bit, the native plugin takes the query in four bits
     for doc_id, score in expected.items():
         if score is not None:
-            assert scores[doc_id] == pytest.approx(score, rel=close, abs=close * 5), (doc_id, rerank)
+            # Of a length that was made huge, so is the error.
+            rel = close if abs(score) < 1_000 else close * 10
+            assert scores[doc_id] == pytest.approx(score, rel=rel, abs=close * 5), (doc_id, rerank)
     assert result.skipped.keys() == {doc_id for doc_id, score in expected.items() if score is None}
 
 

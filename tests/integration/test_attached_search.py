@@ -166,6 +166,8 @@ async def test_the_sidecar_is_found_or_it_is_said_why_not(
     assert Searcher(client, name, sidecar=attached.sidecar).search(QUERY).hits
     assert "has no multi-vector field 'mv'" in await refused(sidecar=name)
     assert "'no-such-sidecar' of index" in await refused(sidecar="no-such-sidecar")
+    with pytest.raises(ClusterError, match="no index matches 'no-such-index-\\*'"):
+        Searcher(client, "no-such-index-*", sidecar=attached.sidecar)
     put_attachment(client, attachment(client, attached))
     client.indices.create(index=f"{name}-second", body=index_body(1))
     client.indices.put_alias(index=f"{name},{name}-second", name=f"{name}-both")
