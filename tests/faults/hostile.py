@@ -162,7 +162,8 @@ class Ran:
 def osmv(*arguments: str) -> Ran:
     """Run `osmv` here, its output as strict as a terminal; what a user would see as a traceback is raised."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace"))
-    before, sys.argv, sys.stdin = (sys.argv, sys.stdin), ["osmv", *arguments], io.TextIOWrapper(io.BytesIO())
+    nothing = io.TextIOWrapper(io.BufferedReader(io.BytesIO()))  # type: ignore[arg-type]
+    before, sys.argv, sys.stdin = (sys.argv, sys.stdin), ["osmv", *arguments], nothing
     code = 0
     try:
         with redirect_stdout(out), redirect_stderr(err):
