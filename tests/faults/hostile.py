@@ -162,7 +162,7 @@ class Ran:
 def osmv(*arguments: str) -> Ran:
     """Run `osmv` here, its output as strict as a terminal; what a user would see as a traceback is raised."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace"))
-    nothing = io.TextIOWrapper(io.BufferedReader(io.BytesIO()))  # type: ignore[arg-type]
+    nothing = io.TextIOWrapper(io.BufferedReader(io.BytesIO()))
     before, sys.argv, sys.stdin = (sys.argv, sys.stdin), ["osmv", *arguments], nothing
     code = 0
     try:

@@ -211,3 +211,9 @@ def test_a_batch_is_split_where_its_responses_are_large() -> None:
     rounds = [Round("rerank_fetch", [{}], response_bytes=MAX_RESPONSE_BYTES // 3) for _ in range(7)]
     parts = list(batches(list(enumerate(rounds))))
     assert [[number for number, _ in part] for part in parts] == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_a_routing_that_is_no_text() -> None:
+    with pytest.raises(InputError, match="routing holds half a surrogate pair"):
+        SearchRequest("bees", routing="a\udfff")
+    assert SearchRequest("bees", routing="käfer").routing == "käfer"
