@@ -29,7 +29,7 @@ from opensearch_multivector.indexing.export_slim import SlimFolder
 from opensearch_multivector.indexing.sub_fields.base import json_row
 from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
-from opensearch_multivector.plugin.fields import DEFAULT_FIELD, VECTORS, FieldSpec
+from opensearch_multivector.plugin.fields import DEFAULT_FIELD, VECTORS, FieldSpec, without_field
 from opensearch_multivector.plugin.mapping import read_spec
 from opensearch_multivector.plugin.sub_fields import Slim
 
@@ -223,9 +223,7 @@ class _Lines(_TokenVectors):
         vectors = self._vectors(hit)
         if vectors is None:
             return False
-        own = {"_id": hit["_id"]} | {
-            name: value for name, value in hit["_source"].items() if name.split(".", 1)[0] != self._spec.field
-        }
+        own = {"_id": hit["_id"]} | without_field(hit["_source"], self._spec.field)
         rows = ",".join(map(json_row, np.asarray(vectors)))
         self._file.write(f'{json.dumps(own, ensure_ascii=False)[:-1]}, "vectors": [{rows}]}}\n')
         return True

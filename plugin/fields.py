@@ -174,6 +174,11 @@ def values_at(source: Mapping[str, Any], name: str) -> Iterator[Any]:
                 yield from values_at(each, rest)
 
 
+def without_field(source: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """A document without a field that is attached to it, be that one key of objects or keys with dots."""
+    return {name: value for name, value in source.items() if name.split(".", 1)[0] != field}
+
+
 def _from_version_1(values: dict[str, Any]) -> dict[str, Any]:
     """Format version 1 had three sub-fields, as flags."""
     flags = {

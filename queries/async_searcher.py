@@ -181,8 +181,7 @@ class AsyncSearcher:
                 return described
             return await self._read()
         except OsmvError:
-            told = tried.error and not isinstance(tried.error, MovedError)
-            if told or (not tried.error and all(search.degraded for search in tried.searches)):
+            if tried.says_enough:
                 return described
             raise
 

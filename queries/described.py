@@ -76,6 +76,13 @@ class Tried:
         """Whether to try once more though the description is as it was: an alias may have gone there and back."""
         return self.error is None and any(search.missing and search.sidecar is None for search in self.searches)
 
+    @property
+    def says_enough(self) -> bool:
+        """Whether it stands where the description can't be read again: what is known says more, or says enough."""
+        if self.error is not None:
+            return not isinstance(self.error, MovedError)
+        return all(search.degraded for search in self.searches)
+
     def outcome(self) -> list[SearchResult]:
         """The results. Raises the error."""
         if isinstance(self.error, MovedError):

@@ -73,15 +73,15 @@ class EncodedQuery:
             raise InputError("the query's terms must be QueryTerms, such as QueryTerms.ready({'bee': 1.5})")
 
 
-def check_text(text: Any) -> None:
-    """Raise InputError where this is no text that could be searched for."""
+def check_text(text: Any, what: str = "the query's text") -> None:
+    """Raise InputError where this is no text that could be searched for or sent; ``what`` names it."""
     if not isinstance(text, str):
-        raise InputError(f"the query's text must be a string, not {type(text).__name__}")
+        raise InputError(f"{what} must be a string, not {type(text).__name__}")
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise InputError(
-            f"the query's text holds half a surrogate pair at character {error.start + 1}, which is no text: was it "
+            f"{what} holds half a surrogate pair at character {error.start + 1}, which is no text: was it "
             "cut in the midst of an emoji?"
         ) from None
 

@@ -91,11 +91,8 @@ class SearchRequest:
             check_text(self.query)
             if not self.query.strip():
                 raise InputError("the query is empty")
-        if self.routing is not None and not self.routing.isascii():
-            try:
-                self.routing.encode()
-            except UnicodeEncodeError:
-                raise InputError("the routing holds half a surrogate pair, which is no text: was it cut?") from None
+        if self.routing is not None:
+            check_text(self.routing, "the routing")
         if self.size < 0 or self.offset < 0:
             raise InputError(f"size and offset can't be negative (they are {self.size} and {self.offset})")
         if not 1 <= self.window_size <= MAX_WINDOW:

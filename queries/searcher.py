@@ -169,9 +169,8 @@ class Searcher:
                 return described
             return self._read()
         except OsmvError:
-            told = tried.error and not isinstance(tried.error, MovedError)
-            if told or (not tried.error and all(search.degraded for search in tried.searches)):
-                return described  # what is known already says more, or says enough
+            if tried.says_enough:
+                return described
             raise
 
     def _read(self) -> Described:

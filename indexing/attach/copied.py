@@ -16,8 +16,6 @@ from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import META_KEY, VERSION, FieldSpec
 from opensearch_multivector.plugin.mapping import attached_properties, needed_settings
 
-_FIELD_LIMIT = 1_000  # OpenSearch's own, where the index sets none
-
 # Settings that are an index's own, or say how it came to be.
 _OWN = (
     "uuid",
@@ -48,9 +46,8 @@ def copy_body(host: Host, spec: FieldSpec) -> dict[str, Any]:
     for name in _OWN:
         _remove(settings, name)
     added = copied_properties(spec)
-    limit = int(host.setting("mapping.total_fields.limit") or _FIELD_LIMIT)
     settings.setdefault("mapping", {}).setdefault("total_fields", {})["limit"] = (
-        limit + len(added[spec.field]["properties"]) + 1
+        host.field_limit + len(added[spec.field]["properties"]) + 1
     )
     meta = host.mappings.get("_meta") or {}
     own = {**meta.get(META_KEY, {}), "fields": {spec.field: spec.to_meta()}}

@@ -17,6 +17,7 @@ from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import FieldSpec, described_fields, values_at
 
 _PAGE = 500
+_FIELD_LIMIT = 1_000  # OpenSearch's own, where the index sets none
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,11 @@ class Host:
     def is_on(self, name: str) -> bool:
         """Whether a setting of that name is true."""
         return str(self.setting(name)).lower() == "true"
+
+    @property
+    def field_limit(self) -> int:
+        """How many fields the index may have."""
+        return int(self.setting("mapping.total_fields.limit") or _FIELD_LIMIT)
 
     def property(self, name: str) -> Mapping[str, Any] | None:
         """The mapping of a field by its dotted name, of a multi-field none; None where it has none."""

@@ -13,8 +13,6 @@ from opensearch_multivector.plugin.fields import HASH, META_KEY, VECTORS, VERSIO
 from opensearch_multivector.plugin.mapping import attached_properties, needed_settings, sidecar_body
 from opensearch_multivector.plugin.sub_fields import SUB_FIELDS
 
-_FIELD_LIMIT = 1_000  # OpenSearch's own, where the index sets none
-
 _OURS = {VECTORS, HASH, VERSION, *SUB_FIELDS}
 
 # Settings of an index that nobody may write to, or not by partial updates.
@@ -108,7 +106,7 @@ def _of_mapping(host: Host, spec: FieldSpec, *, limited: bool = True) -> Iterato
     if not limited:
         return
     new = wanted.keys() - (there or {}).get("properties", {}).keys()
-    limit = int(host.setting("mapping.total_fields.limit") or _FIELD_LIMIT)
+    limit = host.field_limit
     count = _count(mapped) + len(new) + (there is None)
     if count > limit:
         yield (

@@ -20,7 +20,7 @@ from opensearch_multivector.indexing.backfill.scan import PAGE
 from opensearch_multivector.indexing.records import Record, RejectedError
 from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, SIDECAR, Mode, sidecar_name
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import FieldSpec
+from opensearch_multivector.plugin.fields import FieldSpec, without_field
 from opensearch_multivector.plugin.mapping import attached_properties
 
 MODES: tuple[Mode, ...] = (IN_PLACE, SIDECAR, NEW)
@@ -198,7 +198,7 @@ def _record(spec: FieldSpec, hit: Mapping[str, Any]) -> Record | None:
 
 
 def _own_bytes(source: Mapping[str, Any], field: str) -> int:
-    own = {name: value for name, value in source.items() if name.split(".", 1)[0] != field}
+    own = without_field(source, field)
     return len(json.dumps(own, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"))
 
 

@@ -20,13 +20,12 @@ from opensearch_multivector.indexing.attach.copied import take_mapping
 from opensearch_multivector.indexing.backfill.horizons import Horizon, read_horizons
 from opensearch_multivector.indexing.backfill.reconcile import orphans_of
 from opensearch_multivector.indexing.backfill.scan import PAGE, page_body, search_shard
-from opensearch_multivector.indexing.backfill.sinks import own_part
 from opensearch_multivector.indexing.backfill.unit_store import UnitStore
 from opensearch_multivector.indexing.bulk import BulkSender
 from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.plugin.attachments import Attachment
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import HASH, VERSION, FieldSpec
+from opensearch_multivector.plugin.fields import HASH, VERSION, FieldSpec, without_field
 
 _CONFLICT = 409
 _TRIES = 20
@@ -143,7 +142,8 @@ class Tail:
             return self._create(place, original) if original["found"] else None
         has = copy["_source"]
         untouched = has.get(self._marker) == copy["_version"]
-        if original["found"] and own_part(has, self._spec.field) == own_part(original["_source"], self._spec.field):
+        name = self._spec.field
+        if original["found"] and without_field(has, name) == without_field(original["_source"], name):
             return None
         if not untouched:
             # Without a mark it is a user's as a whole, and may be a document that the old index never had.
@@ -169,7 +169,7 @@ class Tail:
         kept: dict[str, Any] = {}
         if has.get(self._spec.sub(HASH)) == self._attachment.content_hash(self._spec.text_of(source)):
             kept = {key: value for key, value in has.items() if key.split(".", 1)[0] == name}
-        return own_part(source, name) | kept | {self._marker: version}
+        return without_field(source, name) | kept | {self._marker: version}
 
     def _send(self, writes: Iterable[_Write]) -> list[Place]:
         """The places to look at again."""

@@ -17,8 +17,8 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.errors import ClusterError, InputError
-from opensearch_multivector.indexing.backfill.scan import Found
+from opensearch_multivector.errors import InputError
+from opensearch_multivector.indexing.backfill.scan import Found, hits_in_full
 from opensearch_multivector.indexing.backfill.units import Letter
 from opensearch_multivector.indexing.backfill.worker import Worker
 from opensearch_multivector.plugin.attachments import Attachment
@@ -174,10 +174,7 @@ class TimeFollower:
     def _search(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         with cluster_errors():
             answer = self._client.search(body=body, params={"allow_partial_search_results": "false"})
-        if answer["timed_out"] or answer["_shards"]["failed"]:
-            raise ClusterError(f"not all shards of index {self._index!r} answered in full: try again")
-        hits: list[dict[str, Any]] = answer["hits"]["hits"]
-        return hits
+        return hits_in_full(answer, f"not all shards of index {self._index!r} answered in full: try again")
 
 
 def check_time_field(client: OpenSearch, index: str, field: str) -> None:

@@ -6,7 +6,7 @@ higher number, so nothing can slip in behind a page that was read: no point in t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -120,8 +120,13 @@ def search_shard(client: OpenSearch, index: str, shard: int, body: dict[str, Any
     params = {"preference": f"_shards:{shard}|_primary", "allow_partial_search_results": "false"}
     with cluster_errors():
         response = client.search(index=index, body=body, params=params)
+    return hits_in_full(response, f"shard {shard} of index {index!r} did not answer in full: try again")
+
+
+def hits_in_full(response: Mapping[str, Any], refusal: str) -> list[dict[str, Any]]:
+    """A search's hits. Raises ClusterError with the sentence ``refusal`` where a shard failed or was too late."""
     if response["timed_out"] or response["_shards"]["failed"]:
-        raise ClusterError(f"shard {shard} of index {index!r} did not answer in full: try again")
+        raise ClusterError(refusal)
     hits: list[dict[str, Any]] = response["hits"]["hits"]
     return hits
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from opensearch_multivector.indexing.bulk import BulkSender, Result
 from opensearch_multivector.indexing.patience import Waiting
 from opensearch_multivector.indexing.versions import VERSION_TYPE
 from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, Attachment
-from opensearch_multivector.plugin.fields import HASH, VERSION, FieldSpec
+from opensearch_multivector.plugin.fields import HASH, VERSION, FieldSpec, without_field
 from opensearch_multivector.plugin.mapping import attached_properties
 
 # Sub-fields of these types are objects, which an update merges with what is there instead of replacing it; and they
@@ -166,14 +166,9 @@ class Copy:
         return [_fate(result) for result in self._sender.send(items)]
 
     def _body(self, change: Change) -> bytes:
-        own = own_part(change.found.source, self._field)
+        own = without_field(change.found.source, self._field)
         whole = _json(own | {f"{self._field}.{VERSION}": change.found.version})
         return whole if change.body is None or change.body == b"{}" else whole[:-1] + b"," + change.body[1:]
-
-
-def own_part(source: Mapping[str, Any], field: str) -> dict[str, Any]:
-    """A document without what is attached to it."""
-    return {name: value for name, value in source.items() if name.split(".", 1)[0] != field}
 
 
 def _members(spec: FieldSpec) -> dict[str, dict[str, Any]]:

@@ -25,7 +25,7 @@ from opensearch_multivector.indexing.document import Made
 from opensearch_multivector.indexing.records import Record
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Attachment, get_attachment
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import DEFAULT_FIELD
+from opensearch_multivector.plugin.fields import DEFAULT_FIELD, without_field
 
 _WHOLE = frozenset({"index", "create"})
 _GONE = "deleted"
@@ -91,7 +91,7 @@ class Enricher:
                 "they are, then call write_sidecar(), or let bulk() do both"
             )
         self._check()
-        plain = [self._without_field(document) for document in documents]
+        plain = [without_field(document, self.attachment.field) for document in documents]
         made = self._made([Found("", None, 0, 0, document) for document in plain])
         return [
             document | (json.loads(body) if body is not None else {})
@@ -207,10 +207,6 @@ class Enricher:
             for i, outcome in zip(records, outcomes, strict=True):
                 made[i] = outcome.body if isinstance(outcome, Made) else None
         return made
-
-    def _without_field(self, document: Mapping[str, Any]) -> dict[str, Any]:
-        field = self.attachment.field
-        return {key: value for key, value in document.items() if key != field and not key.startswith(f"{field}.")}
 
     def _is_whole(self, action: Mapping[str, Any]) -> bool:
         return action.get("_op_type", "index") in _WHOLE and action.get("_index", self.attachment.index) in self._names
