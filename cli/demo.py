@@ -82,7 +82,7 @@ def _docstrings(client: OpenSearch, encoders: Encoders, quiet: bool) -> dict[str
         searcher, answers = ask_docstrings(client, _workplace(), encoders, Watcher(bars.indexing, message=say))
     if not quiet:
         for question, result in answers.items():
-            Console(highlight=False).print(f"\n[bold]{question}[/bold]")
+            Console(highlight=False, markup=False, emoji=False).print(f"\n{question}", style="bold")
             print_hits(result, searcher.spec.text_of)
     return {"index": searcher.index, "answers": {question: asdict(result) for question, result in answers.items()}}
 

@@ -181,30 +181,32 @@ def print_hits(
 ) -> None:
     """Print hits with the matched words highlighted, then counts and times."""
     from rich.console import Console
-    from rich.markup import escape
     from rich.padding import Padding
+    from rich.text import Text
 
     from opensearch_multivector.cli.highlight import highlighted
     from opensearch_multivector.errors import visible
 
-    console = Console(highlight=False)
+    # No markup: rich.markup.escape leaves \[LINK] and :bee: in a foreign text to be acted on.
+    console = Console(highlight=False, markup=False, emoji=False)
     for rank, hit in enumerate(result.hits, start=first):
-        console.print(f"[bold]{rank:>3}.[/bold] {escape(visible(hit.doc_id))}  [dim]{hit.score:.3f}[/dim]")
+        console.print(Text.assemble((f"{rank:>3}.", "bold"), f" {visible(hit.doc_id)}  ", (f"{hit.score:.3f}", "dim")))
         snippet = highlighted(text_of(hit.source), hit.matches or ())
         if snippet.plain.strip():
             console.print(Padding(snippet, (0, 0, 0, 5)))
         for match in hit.matches or () if explain else ():
             if match.query_span is not None:
-                asked, found = escape(visible(match.query_token)), escape(visible(match.document_token))
-                console.print(f"       [cyan]{asked:>16}[/cyan] → {found:<16} [dim]{match.similarity:+.3f}[/dim]")
+                asked, found = visible(match.query_token), visible(match.document_token)
+                similarity = (f"{match.similarity:+.3f}", "dim")
+                console.print(Text.assemble("       ", (f"{asked:>16}", "cyan"), f" → {found:<16} ", similarity))
     if not result.hits:
         console.print("Nothing was found.")
     times = ", ".join(f"{stage} {value:.0f} ms" for stage, value in result.timings.items())
-    console.print(f"[dim]{result.candidates} candidates, {times}[/dim]")
+    console.print(f"{result.candidates} candidates, {times}", style="dim")
     for reason in result.degraded:
-        console.print(f"[yellow]degraded: {escape(reason)}[/yellow]")
+        console.print(f"degraded: {visible(reason)}", style="yellow")
     if result.stale:
-        console.print(f"[yellow]{result.stale} hits were written since their vectors were made[/yellow]")
+        console.print(f"{result.stale} hits were written since their vectors were made", style="yellow")
     if result.skipped:
         some = "; ".join(f"{doc_id}: {reason}" for doc_id, reason in list(result.skipped.items())[:3])
-        console.print(f"[yellow]{len(result.skipped)} candidates left out: {escape(visible(some))}[/yellow]")
+        console.print(f"{len(result.skipped)} candidates left out: {visible(some)}", style="yellow")
