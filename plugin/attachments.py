@@ -76,10 +76,8 @@ class Attachment:
         return self.target != self.index
 
     def content_hash(self, text: str) -> str:
-        """What `F.hash` holds of a document whose vectors are of this text: 24 hex digits."""
-        return hashlib.blake2b(
-            f"{self.fingerprint}\0{text}".encode(errors="backslashreplace"), digest_size=12
-        ).hexdigest()
+        """`content_hash` of this attachment."""
+        return content_hash(self.fingerprint, text)
 
     def to_state(self) -> dict[str, Any]:
         """As stored."""
@@ -113,6 +111,11 @@ def taken_over(attachment: Attachment) -> str:
         f"field {attachment.field!r}: index {attachment.source or attachment.index!r} is just being replaced by "
         f"its copy {attachment.target!r}: let `osmv attach --mode new` come to its end (given again, it goes on)"
     )
+
+
+def content_hash(fingerprint: str, text: str) -> str:
+    """What `F.hash` holds of a document whose vectors are of this text: 24 hex digits."""
+    return hashlib.blake2b(f"{fingerprint}\0{text}".encode(errors="backslashreplace"), digest_size=12).hexdigest()
 
 
 def fingerprint_of(spec: FieldSpec) -> str:

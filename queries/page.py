@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from opensearch_multivector.plugin.fields import VECTORS
+from opensearch_multivector.plugin.attachments import content_hash, fingerprint_of
+from opensearch_multivector.plugin.fields import HASH, VECTORS, FieldSpec
 from opensearch_multivector.queries.explain import TokenSpans, token_matches
 from opensearch_multivector.queries.rerankers import Key, find
 from opensearch_multivector.queries.rerankers.blobs import blob_of, blob_parts
@@ -22,11 +23,14 @@ def read_page(search: Search, ranked: Sequence[Hit], spans: TokenSpans | None) -
     if request.source is False and not request.explain:
         return list(page)
     hit_bytes = _blob_bytes(search) if request.explain else 0
+    source = _source(search)
+    # A field attached in place says of which text it is, where the sources hold the texts to compare it with.
+    told = not spec.has_text_copy and (source is True or {*spec.text_fields} <= {*(source or ())})
+    fingerprint = fingerprint_of(spec) if told else ""
+    values = [spec.sub(name) for name, wanted in ((HASH, told), (VECTORS, request.explain)) if wanted]
     complete: list[Hit] = []
     for part in slices(page, hit_bytes):
-        body = search.held(find(_keys(part))) | {"_source": _source(search)}
-        if request.explain:
-            body |= blob_parts(spec, VECTORS)
+        body = search.held(find(_keys(part))) | {"_source": source} | {"docvalue_fields": values}
         (response,) = yield from ask(search, Round("fetch", [body], request.routing, hit_bytes * len(part)))
         fetched = by_key(response["hits"]["hits"])
         for hit in part:
@@ -35,7 +39,9 @@ def read_page(search: Search, ranked: Sequence[Hit], spans: TokenSpans | None) -
                 search.missing = True
                 continue
             hit = replace(hit, source=raw.get("_source", {}))
-            complete.append(_matched(search, hit, raw, spans) if request.explain else hit)
+            hit = replace(hit, stale=told and _is_stale(spec, fingerprint, hit, raw))
+            # A stale hit's words are not those that were encoded: its tokens go by their positions.
+            complete.append(_matched(search, hit, raw, None if hit.stale else spans) if request.explain else hit)
     return complete
 
 
@@ -75,7 +81,6 @@ def read_page_back(search: Search, ranked: Sequence[Hit], spans: TokenSpans | No
     for hit in page:
         hit = replace(hit, stale=search.versions.get(_key(hit), written[_key(hit)]) != written[_key(hit)])
         if request.explain:
-            # A stale hit's words are not those that were encoded: its tokens go by their positions.
             hit = _matched(search, hit, blobs.get(_key(hit), {}), None if hit.stale else spans)
         complete.append(hit)
     return complete
@@ -109,6 +114,12 @@ def _matched(search: Search, hit: Hit, raw: dict[str, Any], spans: TokenSpans | 
         return hit
     blob = blob_of(search.spec, raw, VECTORS)
     return replace(hit, matches=token_matches(search.spec, search.query, hit.source, blob, spans))
+
+
+def _is_stale(spec: FieldSpec, fingerprint: str, hit: Hit, raw: dict[str, Any]) -> bool:
+    """Whether the hit's texts are others than those that were encoded, as far as the caller may see both."""
+    text, of_text = spec.text_of(hit.source), raw.get("fields", {}).get(spec.sub(HASH))
+    return bool(text and of_text) and of_text != [content_hash(fingerprint, text)]
 
 
 def _source(search: Search) -> bool | list[str]:

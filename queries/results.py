@@ -26,7 +26,9 @@ class Hit:
     """A found document. ``score`` is the rerank's, or the first stage's where nothing was reranked.
 
     ``first_stage_score`` is None where OpenSearch itself reranked in the first stage's request: it gives one score.
-    ``stale``: the document was written since its vectors were made; only a sidecar's are known to be.
+    ``stale``: the score may be that of an earlier text. Of a sidecar's: the document was written since. Of a field
+    attached in place: the texts in ``source`` are not those that were encoded; unknown, and so False, where ``source``
+    was asked for without one of them.
     """
 
     doc_id: str

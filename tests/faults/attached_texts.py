@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,6 +51,9 @@ class WordEncoder:
         time.sleep(self.seconds * len(texts))
         self.encoded += len(texts)
         return [Encoded(np.stack([_vector(word) for word in text.split()]), None) for text in texts]
+
+    def offsets(self, text: str, kind: Kind) -> np.ndarray:
+        return np.array([match.span() for match in re.finditer(r"\S+", text)], np.int32)
 
     def encode_terms(self, texts: Sequence[str], kind: Kind) -> list[TokenTerms]:
         return [

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent.parent / "integration"))
-
 from fault_table import PROPERTY, FaultRow, for_terminal, lines_of, wanted_rows, written_into
 from scale import LONG, SEED
 

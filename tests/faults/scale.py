@@ -32,4 +32,5 @@ FUZZED_BLOBS = scale(300, 3_000)
 STORM_SEARCHES = scale(900, 12_000)
 NODE_KILLS = scale(1, 4)
 NEW_DOCUMENTS = scale(400, 10_000)
-NEW_KILLS = scale(4, 50)  # while an index is copied and swapped
+NEW_KILLED_DOCUMENTS = scale(400, 2_000)
+NEW_KILLS = scale(4, 52)  # while an index is copied and swapped, four times each

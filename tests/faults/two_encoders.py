@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +17,6 @@ from opensearch_multivector.plugin.attachments import SIDECAR, Attachment, concr
 from opensearch_multivector.plugin.fields import EncoderRef, FieldSpec
 from opensearch_multivector.plugin.mapping import sidecar_body
 from opensearch_multivector.queries.results import SearchResult
-
-sys.path.append(str(Path(__file__).parent.parent / "encoding"))
 
 WORDS = ("sea", "otter", "bee", "eel", "tern", "sun", "pole", "moss", "fern", "owl", "ant", "elk", "cod", "yak", "gnu")
 TEXTS = {f"d{i:02}": " ".join(WORDS[(i * step) % len(WORDS)] for step in range(1, 7)) for i in range(24)}

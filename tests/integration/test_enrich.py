@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from opensearchpy import OpenSearch, helpers
-
-sys.path.append(str(Path(__file__).parent.parent / "faults"))
-
 from attached_texts import PACE, WordEncoder, attach, check_filled, filler, make_index, own_documents, stored
+from opensearchpy import OpenSearch, helpers
 
 from opensearch_multivector import Enricher
 from opensearch_multivector.errors import InputError, MismatchError

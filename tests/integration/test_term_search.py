@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import pytest
+from naive_slim import NaiveSlim, half, nine_bits, tokens_of
 from node_under_test import SINCE_3_3, needs_seismic
 from opensearchpy import OpenSearch
 
@@ -21,9 +20,6 @@ from opensearch_multivector.plugin.sub_fields import Dense, Seismic, Slim
 from opensearch_multivector.plugin.sub_fields import TokenTerms as StoredTokenTerms
 from opensearch_multivector.queries.encoded_query import EncodedQuery, QueryTerms
 from opensearch_multivector.queries.searcher import Searcher
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "encoding"))
-from naive_slim import NaiveSlim, half, nine_bits, tokens_of
 
 pytestmark = pytest.mark.integration
 

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-sys.path += [str(Path(__file__).parents[1] / room) for room in ("integration", "faults")]
-
 from secured_node import SecuredNode, secured_node
 from small_index import SmallIndex, codebook, make_index, subvectors
 
