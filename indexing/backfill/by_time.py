@@ -10,9 +10,11 @@ costs reading alone: what is fresh is seen by its hash, or by its version in a s
 
 from __future__ import annotations
 
+import heapq
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -154,27 +156,46 @@ class TimeFollower:
             opened = self._patience(
                 lambda: self._client.create_pit(index=self._index, params={"keep_alive": _KEEP_ALIVE})
             )
-        pit = opened["pit_id"]
+        pit, shards = opened["pit_id"], opened["_shards"]["total"]
+        streams = [
+            self._stream(pit, {"query": query, "sort": [first, "_doc"]}, shard, shards) for shard in range(shards)
+        ]
+        hits = heapq.merge(*streams, key=lambda hit: _time_of(hit) or float("-inf"))
         try:
-            after: list[Any] | None = None
-            while True:
-                body = self._worker.scanner.body(query, [first, {"_shard_doc": "asc"}], self._worker.page_size)
-                body |= {"pit": {"id": pit, "keep_alive": _KEEP_ALIVE}} | ({"search_after": after} if after else {})
-                hits = self._patience(lambda body=body: self._search(body))  # type: ignore[misc]
-                if hits:
-                    after = hits[-1]["sort"]
-                    last = after[0] if after[0] is not None and after[0] > -(2**62) else None
-                    yield last, self._worker.scanner.found(hits)
-                if len(hits) < self._worker.page_size:
-                    return
+            while page := list(islice(hits, self._worker.page_size)):
+                yield _time_of(page[-1]), self._worker.scanner.found(page)
         finally:
             with cluster_errors():
                 self._client.delete_pit(body={"pit_id": [pit]}, params={"ignore": [404]})
+
+    def _stream(self, pit: str, ordered: dict[str, Any], shard: int, shards: int) -> Iterator[dict[str, Any]]:
+        """Hits of one shard; only within one does `_doc` tell those of the same time apart.
+
+        `_shard_doc` would over all of them, from OpenSearch 3.3 on.
+        """
+        size = max(10, self._worker.page_size // shards)
+        body = self._worker.scanner.body(ordered["query"], ordered["sort"], size)
+        body |= {"pit": {"id": pit, "keep_alive": _KEEP_ALIVE}}
+        if shards > 1:
+            # As many slices as shards are the shards.
+            body |= {"slice": {"id": shard, "max": shards}}
+        while True:
+            hits = self._patience(lambda body=body: self._search(body))  # type: ignore[misc]
+            yield from hits
+            if len(hits) < size:
+                return
+            body = body | {"search_after": hits[-1]["sort"]}
 
     def _search(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         with cluster_errors():
             answer = self._client.search(body=body, params={"allow_partial_search_results": "false"})
         return hits_in_full(answer, f"not all shards of index {self._index!r} answered in full: try again")
+
+
+def _time_of(hit: dict[str, Any]) -> int | None:
+    """Milliseconds; None of a document without a time."""
+    at: int | None = hit["sort"][0]
+    return at if at is not None and at > -(2**62) else None
 
 
 def check_time_field(client: OpenSearch, index: str, field: str) -> None:

@@ -9,14 +9,15 @@ from attached_texts import PACE, WordEncoder
 from opensearchpy import OpenSearch
 from secured_node import SecuredNode
 from small_index import SmallIndex
-from test_roles import client_of, names, permissions, refused, without
+from test_roles import CLUSTER, client_of, names, permissions, refused, without
 
 from opensearch_multivector.indexing.attach.apply import attach
 from opensearch_multivector.indexing.attach.detach import detach
 from opensearch_multivector.indexing.attach.host import read_host
 from opensearch_multivector.indexing.attach.plan import plan
 from opensearch_multivector.indexing.attach.wanted import Wanted
-from opensearch_multivector.indexing.backfill import Filler
+from opensearch_multivector.indexing.backfill import By, Filler
+from opensearch_multivector.indexing.backfill.disk import full_disk
 from opensearch_multivector.indexing.backfill.status import status_of
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Mode, sidecar_name
 from opensearch_multivector.plugin.sub_fields import Codes
@@ -25,17 +26,19 @@ pytestmark = pytest.mark.integration
 
 INDEX = "articles-of-a-shop"
 OWN = [INDEX, sidecar_name(INDEX), "osmv-state"]
+# What a backfill asks, and does without.
+DISKS = "cluster:monitor/nodes/stats"
 MODES: tuple[Mode, ...] = (IN_PLACE, SIDECAR)
 
 
 def make_shop(admin: OpenSearch) -> None:
     admin.indices.delete(index=",".join(OWN), ignore_unavailable=True)
-    properties = {"text": {"type": "text"}, "price": {"type": "integer"}}
+    properties = {"text": {"type": "text"}, "price": {"type": "integer"}, "at": {"type": "date"}}
     settings = {"number_of_shards": 1, "number_of_replicas": 0}
     admin.indices.create(index=INDEX, body={"settings": settings, "mappings": {"properties": properties}})
     lines: list[dict[str, Any]] = []
     for number in range(12):
-        lines += [{"index": {"_id": f"p{number}"}}, {"text": f"word{number} of all", "price": number}]
+        lines += [{"index": {"_id": f"p{number}"}}, {"text": f"word{number} of all", "price": number, "at": number}]
     assert not admin.bulk(index=INDEX, body=lines, refresh=True)["errors"]
 
 
@@ -53,6 +56,7 @@ def attach_everything(client: OpenSearch, admin: OpenSearch, modes: tuple[Mode, 
         admin.index(index=INDEX, id="p0", body={"text": "changed", "price": 0})
         admin.delete(index=INDEX, id="p1", refresh=True)
         fill(client, encoder)
+        assert Filler(client, INDEX, encoder=encoder, pace=PACE, by=By("at")).round()
         state = status_of(client, INDEX, verify=True)
         assert (state.covered, state.missing, state.stale, state.orphaned) == (11, 0, 0, 0)
         assert not detach(client, INDEX).interrupted
@@ -95,4 +99,17 @@ def test_who_attaches_does_nothing_else(secured: SecuredNode, articles: SmallInd
 def test_who_attaches_needs_each_permission(place: str, permission: str, secured: SecuredNode) -> None:
     secured.put("roles", "less", without("osmv_attach", place, permission))
     client = client_of(secured, "less", "less")
-    assert names(refused(lambda: attach_everything(client, secured.admin)), permission)
+    if permission == DISKS:
+        attach_everything(client, secured.admin)
+    else:
+        assert names(refused(lambda: attach_everything(client, secured.admin)), permission)
+
+
+def test_disks_are_watched(secured: SecuredNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a watermark that any disk is above: to read the cluster's own takes a wider right than this role has."""
+    make_shop(secured.admin)
+    monkeypatch.setattr("opensearch_multivector.indexing.backfill.disk._HIGH", "0.001%")
+    client = client_of(secured, "attacher", "osmv_attach")
+    assert "above the high watermark (0.001%)" in (full_disk(client, INDEX) or "")
+    secured.put("roles", "less", without("osmv_attach", CLUSTER, DISKS))
+    assert full_disk(client_of(secured, "less", "less"), INDEX) is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from attached_texts import filler
 from new_index import attach_new, make_aliased, wish
 from opensearchpy import OpenSearch
 from secured_node import SecuredNode
@@ -63,12 +64,16 @@ def test_it_takes_both_roles_and_gives_nothing_else(secured: SecuredNode, articl
 
 @pytest.mark.parametrize(("place", "permission"), permissions("osmv_attach_new", step=3))
 def test_each_permission_is_needed(place: str, permission: str, secured: SecuredNode) -> None:
-    """`indices:admin/delete` by `osmv detach` before the swap, all others by the copying."""
+    """`indices:admin/delete` by `osmv detach` before the swap, `delete` by what was deleted meanwhile."""
     alias = make(secured.admin)
     secured.put("roles", "less", without("osmv_attach_new", place, permission))
     client = client_of(secured, "less", "osmv_attach", "less")
     if permission == "indices:admin/delete":
         attach(client, alias, wish(), NEW)
         assert names(refused(lambda: detach(client, alias)), permission)
-    else:
-        assert names(refused(lambda: attach_new(client, alias, block_writes=True)), permission)
+        return
+    if permission == "indices:data/write/delete":
+        attach(client, alias, wish(), NEW)
+        filler(client, INDEX).backfill()
+        secured.admin.delete(index=alias, id="p0", refresh=True)
+    assert names(refused(lambda: attach_new(client, alias, block_writes=True)), permission)
