@@ -95,16 +95,16 @@ class Trials:
         ran = self.attempt(kind, arguments, lambda: osmv(*arguments), seconds)
         if ran is None:
             return None
-        if ran.code not in EXIT_CODES:
-            self.fail(kind, arguments, f"exit code {ran.code}")
-        if ran.code > 1 and len(ran.err.split()) < 4:
-            self.fail(kind, arguments, f"exit code {ran.code} without a word: {ran.err!r}")
-        for line in (ran.out + ran.err).split("\n"):
+        if ran.returncode not in EXIT_CODES:
+            self.fail(kind, arguments, f"exit code {ran.returncode}")
+        if ran.returncode > 1 and len(ran.stderr.split()) < 4:
+            self.fail(kind, arguments, f"exit code {ran.returncode} without a word: {ran.stderr!r}")
+        for line in (ran.stdout + ran.stderr).split("\n"):
             if RAW.search(line):
                 self.fail(kind, arguments, f"shown raw: {line[:SHOWN]!r}")
                 break
-        if "Traceback" in ran.out + ran.err:
-            self.fail(kind, arguments, ran.err[-SHOWN:])
+        if "Traceback" in ran.stdout + ran.stderr:
+            self.fail(kind, arguments, ran.stderr[-SHOWN:])
         return ran
 
     def fail(self, kind: str, what: Any, why: str) -> None:

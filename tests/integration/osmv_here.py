@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import sys
-from contextlib import redirect_stderr, redirect_stdout
-from typing import NamedTuple
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
 from opensearch_multivector.cli.main import run
 
@@ -13,19 +14,19 @@ from opensearch_multivector.cli.main import run
 class Ran(NamedTuple):
     """What a command gave back."""
 
-    code: int
-    out: str
-    err: str
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def osmv(*arguments: str) -> Ran:
+def osmv(*arguments: str, cwd: Path | str = ".", stdin: BinaryIO | None = None) -> Ran:
     """Run `osmv` here, its output as strict as a terminal; what a user would see as a traceback is raised."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace"))
-    nothing = io.TextIOWrapper(io.BufferedReader(io.BytesIO()))
-    before, sys.argv, sys.stdin = (sys.argv, sys.stdin), ["osmv", *arguments], nothing
+    given = io.TextIOWrapper(io.BufferedReader(io.BytesIO(stdin.read() if stdin else b"")))
+    before, sys.argv, sys.stdin = (sys.argv, sys.stdin), ["osmv", *arguments], given
     code = 0
     try:
-        with redirect_stdout(out), redirect_stderr(err):
+        with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
             run()
     except SystemExit as ended:
         code = int(ended.code or 0)
