@@ -161,7 +161,7 @@ def test_indexed_shown_and_exported(
     plain = trials.command("ids shown", "search", *there, *asked)
     assert plain is not None
     told = " ".join(plain.stdout.split())
-    short = [" ".join(visible(doc_id).split()) for doc_id in given if cell_len(doc_id) < 60]
+    short = [" ".join(visible(doc_id).split()) for doc_id in given if cell_len(visible(doc_id)) < 60]
     assert [doc_id for doc_id in short if doc_id not in told] == []
     as_json = trials.command("ids shown", "search", *there, *asked, "--json")
     assert as_json is not None
