@@ -1,0 +1,1 @@
+"""Recall canaries: queries whose exact answers are kept, and looked for again on a schedule."""
