@@ -52,90 +52,123 @@ _CANARY = ("canary", *_WAY)
 
 
 def _search(name: str, kind: Kind, labels: tuple[str, ...], text: str, buckets: tuple[float, ...] = ()) -> Metric:
-    return Metric(f"osmv_search{name}", kind, labels, text, "search", buckets)
+    return Metric(name, kind, labels, text, "search", buckets)
 
 
 def _field(name: str, text: str, labels: tuple[str, ...] = (), kind: Kind = "gauge") -> Metric:
-    return Metric(f"osmv_field_{name}", kind, (*_PLACE, *labels), text, "field")
+    return Metric(name, kind, (*_PLACE, *labels), text, "field")
 
 
 def _node(name: str, kind: Kind, text: str, labels: tuple[str, ...] = ()) -> Metric:
-    return Metric(f"osmv_node_{name}", kind, ("node", *labels), text, "node")
+    return Metric(name, kind, ("node", *labels), text, "node")
 
 
 def _canary(name: str, text: str, labels: tuple[str, ...] = _CANARY) -> Metric:
-    return Metric(f"osmv_canary_{name}", "gauge", labels, text, "canary")
+    return Metric(name, "gauge", labels, text, "canary")
 
 
 METRICS = (
     # Of the searches of this process.
-    _search("es_total", "counter", _WAY, "Searches that gave a result, whole or degraded."),
-    _search("_failures_total", "counter", (*_PLACE, "reason"), "Searches that ended in an error."),
-    _search("_seconds", "histogram", _WAY, "Time of a whole search that gave a result.", SECONDS),
-    _search("_stage_seconds", "histogram", (*_PLACE, "stage"), "Time of one stage of a search.", SECONDS),
-    _search("_candidates", "histogram", (*_PLACE, "first_stage"), "Documents a first stage handed on.", COUNTS),
-    _search("_empty_total", "counter", _PLACE, "Searches that found nothing."),
-    _search("_degraded_total", "counter", (*_PLACE, "stage"), "Searches that left out this stage, or part of it."),
-    _search("_hedged_total", "counter", _PLACE, "Requests sent a second time, since the first took long."),
-    _search("_fetched_bytes_total", "counter", _PLACE, "Bytes of stored vectors fetched and scored here."),
-    _search("_skipped_total", "counter", (*_PLACE, "reason"), "Candidates whose stored vectors could not be read."),
-    _search("_stale_hits_total", "counter", _PLACE, "Hits whose score may be that of an earlier text."),
-    _search("_breaker_state", "gauge", (*_PLACE, "state"), "1 for the state that the rerank's circuit breaker is in."),
+    _search("osmv_searches_total", "counter", _WAY, "Searches that gave a result, whole or degraded."),
+    _search("osmv_search_failures_total", "counter", (*_PLACE, "reason"), "Searches that ended in an error."),
+    _search("osmv_search_seconds", "histogram", _WAY, "Time of a whole search that gave a result.", SECONDS),
+    _search("osmv_search_stage_seconds", "histogram", (*_PLACE, "stage"), "Time of one stage of a search.", SECONDS),
+    _search(
+        "osmv_search_candidates", "histogram", (*_PLACE, "first_stage"), "Documents a first stage handed on.", COUNTS
+    ),
+    _search("osmv_search_empty_total", "counter", _PLACE, "Searches that found nothing."),
+    _search(
+        "osmv_search_degraded_total", "counter", (*_PLACE, "stage"), "Searches that left out this stage, or part of it."
+    ),
+    _search("osmv_search_hedged_total", "counter", _PLACE, "Requests sent a second time, since the first took long."),
+    _search("osmv_search_fetched_bytes_total", "counter", _PLACE, "Bytes of stored vectors fetched and scored here."),
+    _search(
+        "osmv_search_skipped_total",
+        "counter",
+        (*_PLACE, "reason"),
+        "Candidates whose stored vectors could not be read.",
+    ),
+    _search("osmv_search_stale_hits_total", "counter", _PLACE, "Hits whose score may be that of an earlier text."),
+    _search(
+        "osmv_search_breaker_state",
+        "gauge",
+        (*_PLACE, "state"),
+        "1 for the state that the rerank's circuit breaker is in.",
+    ),
     # Of the attached and indexed fields of the cluster.
     _field(
-        "info",
+        "osmv_field_info",
         "Always 1; mode is indexed, in-place, sidecar or new, target the index that holds it.",
         ("mode", "target"),
     ),
-    _field("documents", "Documents of the index."),
-    _field("covered_documents", "Documents that have something stored for this field."),
-    _field("missing_documents", "Documents that have nothing stored and should."),
-    _field("orphaned_documents", "Documents of a sidecar that are no longer in the index."),
-    _field("dead_letters", "Documents that were refused, and wait for osmv backfill --retry-failed."),
-    _field("pending_writes", "Writes nobody has looked at yet: the lag in sequence numbers."),
-    _field("workers", "Backfills and followers that are at work."),
-    _field("paused", "1 where filling the field is paused."),
-    _field("backfill_rate", "Documents per second that the workers may write together, where they are limited."),
-    _field("sampled_documents", "Documents in the last random sample."),
-    _field("stale_ratio", "Share of the sample whose stored vectors are of an earlier text or write."),
-    _field("vectors_bytes", "Mean size of the sample's stored token vectors, per document."),
+    _field("osmv_field_documents", "Documents of the index."),
+    _field("osmv_field_covered_documents", "Documents that have something stored for this field."),
+    _field("osmv_field_missing_documents", "Documents that have nothing stored and should."),
+    _field("osmv_field_orphaned_documents", "Documents of a sidecar that are no longer in the index."),
+    _field("osmv_field_dead_letters", "Documents that were refused, and wait for osmv backfill --retry-failed."),
+    _field("osmv_field_pending_writes", "Writes nobody has looked at yet: the lag in sequence numbers."),
+    _field("osmv_field_workers", "Backfills and followers that are at work."),
+    _field("osmv_field_paused", "1 where filling the field is paused."),
     _field(
-        "codebook_loss_ratio", "How much worse the codebook fits the sample than what it was trained on, 1 as well."
+        "osmv_field_backfill_rate", "Documents per second that the workers may write together, where they are limited."
     ),
-    _field("codebook_drifted", "1 where the documents are of another kind than the codebook was trained on."),
-    _field("codebook_outgrown", "1 where the collection asks for a far larger codebook."),
-    _field("store_bytes", "Size of the index that holds the field, without replicas.", ("target",)),
-    _field("file_bytes", "The same by what its files hold.", ("target", "content")),
-    _field("cache_hits_total", "Hits of OpenSearch's cache in the index that holds the field.", ("cache",), "counter"),
-    _field("cache_misses_total", "Misses of the same cache.", ("cache",), "counter"),
+    _field("osmv_field_sampled_documents", "Documents in the last random sample."),
+    _field("osmv_field_stale_ratio", "Share of the sample whose stored vectors are of an earlier text or write."),
+    _field("osmv_field_vectors_bytes", "Mean size of the sample's stored token vectors, per document."),
+    _field(
+        "osmv_field_codebook_loss_ratio",
+        "How much worse the codebook fits the sample than what it was trained on, 1 as well.",
+    ),
+    _field(
+        "osmv_field_codebook_drifted", "1 where the documents are of another kind than the codebook was trained on."
+    ),
+    _field("osmv_field_codebook_outgrown", "1 where the collection asks for a far larger codebook."),
+    _field("osmv_field_store_bytes", "Size of the index that holds the field, without replicas.", ("target",)),
+    _field("osmv_field_file_bytes", "The same by what its files hold.", ("target", "content")),
+    _field(
+        "osmv_field_cache_hits_total",
+        "Hits of OpenSearch's cache in the index that holds the field.",
+        ("cache",),
+        "counter",
+    ),
+    _field("osmv_field_cache_misses_total", "Misses of the same cache.", ("cache",), "counter"),
     # Of the native plugin.
     _node(
-        "info", "gauge", "Always 1; the native plugin's version and the kernel it computes with.", ("version", "kernel")
+        "osmv_node_info",
+        "gauge",
+        "Always 1; the native plugin's version and the kernel it computes with.",
+        ("version", "kernel"),
     ),
-    _node("maxsim_searches_total", "counter", "Searches of one shard each that the native plugin scored."),
-    _node("maxsim_documents_total", "counter", "Documents that the native plugin scored."),
-    _node("maxsim_seconds_total", "counter", "Time that the native plugin took to score, over all threads."),
-    _node("maxsim_read_bytes_total", "counter", "Bytes of stored vectors that the native plugin read."),
-    _node("maxsim_damaged_total", "counter", "Stored vectors that the native plugin could not read."),
-    _node("codebooks", "gauge", "Codebooks in the node's memory."),
-    _node("codebook_bytes", "gauge", "Their size."),
-    _node("codebook_loads_total", "counter", "How often a codebook had to be loaded."),
-    _node("breaker_limit_bytes", "gauge", "Memory that the native plugin may take before it refuses."),
-    _node("breaker_used_bytes", "gauge", "Memory that it takes."),
-    _node("breaker_tripped_total", "counter", "How often it refused for lack of memory."),
+    _node("osmv_node_maxsim_searches_total", "counter", "Searches of one shard each that the native plugin scored."),
+    _node("osmv_node_maxsim_documents_total", "counter", "Documents that the native plugin scored."),
+    _node("osmv_node_maxsim_seconds_total", "counter", "Time that the native plugin took to score, over all threads."),
+    _node("osmv_node_maxsim_read_bytes_total", "counter", "Bytes of stored vectors that the native plugin read."),
+    _node("osmv_node_maxsim_damaged_total", "counter", "Stored vectors that the native plugin could not read."),
+    _node("osmv_node_codebooks", "gauge", "Codebooks in the node's memory."),
+    _node("osmv_node_codebook_bytes", "gauge", "Their size."),
+    _node("osmv_node_codebook_loads_total", "counter", "How often a codebook had to be loaded."),
+    _node("osmv_node_breaker_limit_bytes", "gauge", "Memory that the native plugin may take before it refuses."),
+    _node("osmv_node_breaker_used_bytes", "gauge", "Memory that it takes."),
+    _node("osmv_node_breaker_tripped_total", "counter", "How often it refused for lack of memory."),
     # Of recall canaries (ops/canary), as last checked.
-    _canary("recall", "Share of the exact top k among the first stage's candidates.", (*_CANARY, "k")),
-    _canary("agreement", "How far the final page agrees with the exact one, by measure.", (*_CANARY, "measure")),
+    _canary("osmv_canary_recall", "Share of the exact top k among the first stage's candidates.", (*_CANARY, "k")),
     _canary(
-        "age_recall", "The same recall for the oldest and the newest quarter of the documents.", (*_CANARY, "documents")
+        "osmv_canary_agreement", "How far the final page agrees with the exact one, by measure.", (*_CANARY, "measure")
     ),
-    _canary("failing", "1 where the last check fell below its floor or its baseline."),
-    _canary("queries", "Queries of the canary.", ("canary", *_PLACE)),
     _canary(
-        "outdated_ratio", "Share of the index's documents added since the exact answers were made.", ("canary", *_PLACE)
+        "osmv_canary_age_recall",
+        "The same recall for the oldest and the newest quarter of the documents.",
+        (*_CANARY, "documents"),
     ),
-    _canary("checked_timestamp_seconds", "When it was last checked.", ("canary", *_PLACE)),
-    _canary("check_seconds", "How long the last check took.", ("canary", *_PLACE)),
+    _canary("osmv_canary_failing", "1 where the last check fell below its floor or its baseline."),
+    _canary("osmv_canary_queries", "Queries of the canary.", ("canary", *_PLACE)),
+    _canary(
+        "osmv_canary_outdated_ratio",
+        "Share of the index's documents added since the exact answers were made.",
+        ("canary", *_PLACE),
+    ),
+    _canary("osmv_canary_checked_timestamp_seconds", "When it was last checked.", ("canary", *_PLACE)),
+    _canary("osmv_canary_check_seconds", "How long the last check took.", ("canary", *_PLACE)),
     # Of `osmv serve`.
     Metric("osmv_service_requests_total", "counter", ("route", "status"), "Requests answered.", "service"),
     Metric(
