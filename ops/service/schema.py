@@ -133,7 +133,7 @@ class Hit(Told):
     """A found document. ``text``: what was encoded of its source, to which spans refer; "" where there is none.
 
     ``first_stage_rank``: from 1, where the search asked to compare and the first stage has it in its window.
-    ``part_scores``: each part's MaxSim without its weight, where there are several and all were computed.
+    ``part_scores``: each part's MaxSim without its weight, where there are several and the search asked to explain.
     ``stale``: the score may be that of an earlier text.
     """
 
@@ -350,29 +350,54 @@ class StatusAnswer(Told):
     errors: list[str]
 
 
-class CanaryFigure(Told):
-    """One way to search as last checked against exact MaxSim. ``state``: "ok", "dropped", or "unknown"."""
+class CanaryOutcome(Told):
+    """One way to search as last checked against exact MaxSim; see `ops.canary.results.Outcome`.
+
+    Shares are of 1; null: not known. ``alarms``: why it fails, a sentence each. ``worst``: ids of the canary's queries.
+    """
 
     first_stage: str
-    rerank: str | None
-    k: int
-    recall: float | None
-    agreement: float | None
-    baseline: float | None
-    state: Literal["ok", "dropped", "unknown"]
+    rerank: str
+    recall: float
+    overlap: float
+    rbo: float | None
+    recall_oldest: float | None
+    recall_newest: float | None
+    baseline_recall: float | None
+    baseline_overlap: float | None
+    alarms: list[str]
+    worst: list[str]
+
+
+class CanaryPoint(Told):
+    """An earlier check: ``recall`` by way ("dense/native"). ``at`` is ISO 8601."""
+
+    at: str
+    documents: int
+    segments: int | None
+    recall: dict[str, float]
 
 
 class CanaryInfo(Told):
-    """A set of queries whose exact answers are known. Times are ISO 8601, null: never."""
+    """A set of queries whose exact answers are known, as last checked; ``checked_at`` is ISO 8601, null: never.
+
+    ``share``: of the documents that were scored for the exact answers, 1: all. ``outdated``: share of the documents
+    written since. ``alarms``: of the check and of its outcomes. ``history``: oldest first.
+    """
 
     name: str
     index: str
     field: str
+    k: int
     queries: int
-    made_at: str | None
+    documents: int
+    share: float
+    outdated: float
     checked_at: str | None
-    exact: bool
-    figures: list[CanaryFigure]
+    segments: int | None
+    alarms: list[str]
+    outcomes: list[CanaryOutcome]
+    history: list[CanaryPoint]
 
 
 class CanariesAnswer(Told):
