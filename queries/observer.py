@@ -9,7 +9,9 @@ is logged and fails no search.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -61,6 +63,27 @@ class Observers:
         """See `Observer`."""
         for observer in self._observers:
             tell(observer.failed, place, request, error, seconds)
+
+
+@contextmanager
+def observed(
+    observer: Observer | None, place: Place, requests: Sequence[SearchRequest]
+) -> Iterator[list[SearchResult]]:
+    """Tell what comes of these searches, whose results are put into the list that is given."""
+    results: list[SearchResult] = []
+    if observer is None:
+        yield results
+        return
+    start = time.perf_counter()
+    try:
+        yield results
+    except BaseException as error:
+        seconds = time.perf_counter() - start
+        for request in requests:
+            tell(observer.failed, place, request, error, seconds)
+        raise
+    for request, result in zip(requests, results, strict=True):
+        tell(observer.searched, place, request, result)
 
 
 def tell(told: Callable[..., None], *what: Any) -> None:
