@@ -17,6 +17,7 @@ from opensearch_multivector.cli import (
     evaluate,
     export,
     export_vectors,
+    exporter,
     follow,
     fuse,
     index,
@@ -56,6 +57,7 @@ for command in (
     follow,
     status,
     detach,
+    exporter,
     demo,
 ):
     command.register(app)

@@ -21,7 +21,7 @@ from opensearch_multivector.queries.results import Hit, SearchResult
 from opensearch_multivector.queries.rounds import Round, Rounds, Search, ask, by_key, slices
 
 _UNKNOWN = Engine()
-_ABSENT = "is not in the sidecar yet: `osmv backfill` or `osmv follow` fills it"
+ABSENT = "is not in the sidecar yet: `osmv backfill` or `osmv follow` fills it"
 
 # Few enough to be scored within some milliseconds.
 _HITS_AT_ONCE = 32
@@ -128,7 +128,7 @@ def _reranked(
                 _score(search, reranker, hits, reranked, timings)
                 if search.sidecar is not None:
                     there = by_key(hits)
-                    skipped |= {key[1]: _ABSENT for key in keys if key not in there}
+                    skipped |= {key[1]: ABSENT for key in keys if key not in there}
         # Equal scores keep the order there was. A candidate deleted between the rounds has no score and is gone.
         ranking = [(key, reranked.scores[key]) for key, _ in ranking if key in reranked.scores]
         ranking.sort(key=by_score)

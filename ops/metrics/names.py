@@ -18,7 +18,7 @@ Kind = Literal["counter", "gauge", "histogram"]
 STAGES = ("wait", "encode", "first_stage", "rerank_fetch", "rerank", "fetch")
 DEGRADED = ("first_stage", "rerank", "fetch")
 FAILURES = ("busy", "budget", "cluster", "mismatch", "input", "dependency", "cancelled", "other")
-SKIPPED = ("absent", "no_vectors", "damaged")
+SKIPPED = ("absent", "no_vectors", "unreadable")
 BREAKER = ("closed", "half-open", "open")
 FUSION = "fusion"  # first_stage, of several that are fused
 CHAIN = "chain"  # rerank, of several that follow each other
@@ -207,6 +207,19 @@ def make(name: str, registry: Any = None) -> Any:
     if metric.buckets:
         options["buckets"] = metric.buckets
     return getattr(client, metric.kind.capitalize())(name, metric.help, metric.labels, **options)
+
+
+def family(name: str) -> Any:
+    """An empty family of that name for `add_metric(label_values, value)`, of what is read at scrape time.
+
+    Raises MissingDependencyError.
+    """
+    prometheus()
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+    metric = BY_NAME[name]
+    made = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+    return made(name, metric.help, labels=metric.labels)
 
 
 def prometheus() -> Any:
