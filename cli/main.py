@@ -9,6 +9,7 @@ import typer
 from opensearch_multivector.cli import (
     attach,
     backfill,
+    canary,
     codebook,
     compare,
     demo,
@@ -57,6 +58,7 @@ for command in (
     follow,
     status,
     detach,
+    canary,
     exporter,
     demo,
 ):
