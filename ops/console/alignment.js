@@ -1,7 +1,7 @@
 // Why a document was found: its tokens against the query's, as a heat map, in its text, and as a table.
 
 import { post } from "./api.js";
-import { h, problem, show, table } from "./dom.js";
+import { announce, h, problem, show, table } from "./dom.js";
 import { score } from "./figures.js";
 import { heatMap } from "./heatmap.js";
 
@@ -23,12 +23,14 @@ export async function alignmentOf(hit, request, host, add) {
   let body;
   try {
     const answer = await post("explain", { index, field, query, parts, routing, doc_id: hit.doc_id, hit_index: hit.index }, mine.signal);
+    if (!Object.keys(hit.source).length) hit = { ...hit, source: answer.source };
     body = explained(answer, hit);
   } catch (error) {
     if (error.name === "AbortError") return;
     body = [problem(error), marked(hit.text, []), stored(hit.source)];
   }
   show(host, header(hit, add), body);
+  announce(`The tokens of ${nameOf(hit)} are shown.`);
   host.removeAttribute("aria-busy");
 }
 

@@ -32,7 +32,7 @@ function canary(each) {
     each.figures.length > 0 &&
       table(
         `Figures of canary ${each.name}`,
-        ["First stage", "Rerank", number("Recall"), number("Was"), number("Agreement"), ""],
+        ["First stage", "Rerank", number("Recall"), number("Was"), number("Agreement"), "State"],
         each.figures.map((figure) => [figure.first_stage, figure.rerank ?? "none", recall(figure), share(figure.baseline), share(figure.agreement), badge(figure.state)]),
       ),
   );

@@ -73,7 +73,7 @@ function fieldCard(field, attachment) {
     known &&
       counts([
         ["Documents", count(documents)],
-        ["Covered", `${count(covered)} (${percent(done)})`, "--stage-first"],
+        ["Covered", count(covered), "--stage-first"],
         ["Stale", stale === null ? "not looked for" : count(stale), "--stage-fetch"],
         ["Missing", count(missing), "--stage-rerank"],
       ]),

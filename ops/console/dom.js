@@ -36,10 +36,6 @@ export function announce(text) {
   byId("announcer").textContent = text + (spoken++ % 2 ? "\u00a0" : "");
 }
 
-export function card(title, note, ...children) {
-  return h("section", { class: "card" }, h("h2", null, title), note && h("p", { class: "note" }, note), ...children);
-}
-
 export function table(caption, heads, rows, properties = {}) {
   return h(
     "div",

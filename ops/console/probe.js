@@ -1,7 +1,7 @@
 // What the cluster can do, as osmv doctor finds it.
 
 import { get } from "./api.js";
-import { h, table } from "./dom.js";
+import { h, unseen } from "./dom.js";
 
 const STATES = { ok: ["good", "✓ ok"], missing: ["bad", "✕ missing"], warning: ["warn", "! warning"], unknown: ["", "? unknown"], absent: ["", "– absent"] };
 
@@ -17,10 +17,19 @@ export async function probeView() {
     h(
       "div",
       { class: "card" },
-      table(
-        "What was found",
-        ["Check", "State", "Found", "What it is for", "To do"],
-        checks.map((check) => [check.name, badge(check.state), check.found, check.enables, check.remedy]),
+      h(
+        "ul",
+        { class: "checks" },
+        checks.map((check) =>
+          h(
+            "li",
+            null,
+            badge(check.state),
+            h("div", null, h("strong", null, check.name), h("div", null, check.found)),
+            h("div", { class: "note" }, unseen("For "), check.enables),
+            check.remedy && h("p", { class: "todo" }, h("strong", null, "To do: "), check.remedy),
+          ),
+        ),
       ),
     ),
   ];

@@ -1,7 +1,7 @@
 // An answer: its figures, the two rankings beside each other, where the time went, and the chosen hit.
 
 import { alignmentOf, nameOf } from "./alignment.js";
-import { card, h, s, show, unseen } from "./dom.js";
+import { h, s, show, unseen } from "./dom.js";
 import { count, milliseconds, plural, score } from "./figures.js";
 import { waterfall } from "./waterfall.js";
 
@@ -18,8 +18,8 @@ export function moves(answer) {
 
 // `add(text, weight)` puts a text into the query.
 export function results(answer, request, add) {
-  const detail = h("section", { class: "card", "aria-label": "Chosen hit" });
-  const left = h("div", { class: "stack" }, summary(answer), notices(answer), rankings(answer, choose), card("Where the time went", null, waterfall(answer)));
+  const detail = h("section", { class: "card detail", "aria-label": "Chosen hit" });
+  const left = h("div", { class: "stack ranks" }, summary(answer), notices(answer), rankings(answer, look));
   let chosen = null;
 
   function choose(hit) {
@@ -34,9 +34,16 @@ export function results(answer, request, add) {
     alignmentOf(hit, request, detail, add);
   }
 
+  // Where the hit is shown below the lists, the reader is taken there.
+  function look(hit) {
+    choose(hit);
+    if (matchMedia("(max-width: 1079px)").matches) detail.scrollIntoView();
+  }
+
   if (answer.hits.length) choose(answer.hits[0]);
   else show(detail, h("p", { class: "note" }, "Nothing was found."));
-  return h("div", { class: "found" }, left, h("div", { class: "aside" }, detail));
+  const time = h("section", { class: "card time" }, h("h2", null, "Where the time went"), waterfall(answer));
+  return h("div", { class: "found" }, left, detail, time);
 }
 
 function summary(answer) {
@@ -78,9 +85,9 @@ function rankings(answer, choose) {
   if (!before) return h("section", { class: "card", "aria-label": "Hits" }, h("h2", null, "Hits"), after);
   const lines = s("svg", { class: "lines", "aria-hidden": "true" });
   const first = h(
-    "div",
-    { class: "before" },
-    h("h3", null, `First stage (${answer.first_stage})`),
+    "details",
+    { class: "before", open: matchMedia("(min-width: 721px)").matches },
+    h("summary", null, `First stage (${answer.first_stage})`),
     h("ol", { class: "hits" }, before.map((hit) => h("li", null, firstHit(hit, names.get(keyOf(hit)), choose)))),
   );
   const lists = h("div", { class: "lists" }, first, lines, after);
@@ -94,10 +101,13 @@ function finalHit(hit, compared, choose) {
     { type: "button", class: "hit", data: { key: keyOf(hit) }, "aria-pressed": "false", onclick: () => choose(hit) },
     h("span", { class: "rank" }, hit.rank, unseen(".")),
     h("span", { class: "name" }, nameOf(hit)),
-    h("span", { class: "value" }, compared && moved(hit), " ", unseen("score"), score(hit.score)),
-    h("span", { class: "line" }, hit.stale && h("span", { class: "badge warn" }, "stale"), hit.text),
+    h("span", { class: "value" }, compared && moved(hit), h("span", null, unseen("score "), score(hit.score))),
+    h("span", { class: "line" }, hit.stale && [h("span", { class: "badge warn" }, "stale"), " "], lineOf(hit, nameOf(hit))),
   );
 }
+
+// Its text, without a title that stands above it.
+const lineOf = (hit, name) => (name && hit.text.startsWith(name) ? hit.text.slice(name.length).trimStart() : hit.text).slice(0, 300);
 
 function moved(hit) {
   const from = hit.first_stage_rank;
@@ -112,7 +122,7 @@ function firstHit(hit, same, choose) {
     h("span", { class: "rank" }, hit.rank, unseen(".")),
     h("span", { class: "name" }, same ? nameOf(same) : hit.doc_id),
     h("span", { class: "value" }, hit.final_rank === null ? unseen("left the page") : [h("span", { "aria-hidden": "true" }, "→ "), unseen("now "), hit.final_rank]),
-    h("span", { class: "line" }, hit.text),
+    h("span", { class: "line" }, lineOf(hit, same ? nameOf(same) : "")),
   ];
   const shown = same ?? { ...hit, source: {}, first_stage_rank: hit.rank, score: null, rank: null };
   return h(
