@@ -12,6 +12,7 @@ from opensearch_multivector.cli import (
     canary,
     codebook,
     compare,
+    dashboards,
     demo,
     detach,
     doctor,
@@ -60,6 +61,7 @@ for command in (
     detach,
     canary,
     exporter,
+    dashboards,
     demo,
 ):
     command.register(app)
