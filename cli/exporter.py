@@ -37,11 +37,17 @@ def exporter(
         float, typer.Option(min=0, help="Seconds between two looks at random documents; 0: none are read.")
     ] = 900.0,
     timeout: Annotated[float, typer.Option(min=0.1, help="Seconds that a scrape waits for the cluster.")] = 8.0,
+    check_canaries: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Also check the canaries this often (5m, 1h), with those who do already."),
+    ] = None,
     once: Annotated[bool, typer.Option("--once", help="Print the metrics and end.")] = False,
 ) -> None:
-    """Show Prometheus how the fields, the native plugin and the canaries of a cluster do, at /metrics. Reads only."""
+    """Show Prometheus how the fields, the native plugin and the canaries of a cluster do, at /metrics."""
     import logging
+    from threading import Event
 
+    from opensearch_multivector.ops.canary.watch import Watch, seconds_of
     from opensearch_multivector.ops.metrics.exporter import Exporter, new_registry
     from opensearch_multivector.ops.metrics.readings import parts
 
@@ -55,7 +61,10 @@ def exporter(
     if once:
         _print(registry, watched)
         return
+    canaries = Watch(cluster.connect(), seconds_of(check_canaries)) if check_canaries else None
     serving = Exporter(registry, host, port).start()
+    if canaries is not None:
+        canaries.start(Event())
     print(f"metrics at {serving.url}/metrics (Ctrl-C ends)", flush=True)
     try:
         serving.join()

@@ -161,7 +161,16 @@ METRICS = (
         (*_CANARY, "documents"),
     ),
     _canary("osmv_canary_failing", "1 where the last check fell below its floor or its baseline."),
+    _canary("osmv_canary_baseline_recall", "Recall of the check that checks are held against."),
+    _canary(
+        "osmv_canary_error", "1 where the last check could not be made, so that it has no recall.", ("canary", *_PLACE)
+    ),
     _canary("osmv_canary_queries", "Queries of the canary.", ("canary", *_PLACE)),
+    _canary(
+        "osmv_canary_lost_documents",
+        "Exact answers whose documents are there and whose stored vectors are not, or not readable.",
+        ("canary", *_PLACE),
+    ),
     _canary(
         "osmv_canary_outdated_ratio",
         "Share of the index's documents added since the exact answers were made.",

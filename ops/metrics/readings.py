@@ -19,6 +19,7 @@ from opensearch_multivector.indexing.backfill.scan import Scanner
 from opensearch_multivector.indexing.backfill.status import status_of
 from opensearch_multivector.indexing.fit import codebook_fit
 from opensearch_multivector.indexing.patience import Patience
+from opensearch_multivector.ops.metrics.canaries import read_canaries
 from opensearch_multivector.ops.metrics.cluster import Part, Readings
 from opensearch_multivector.plugin.attachments import NEW, Attachment, every_attachment
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
@@ -76,6 +77,7 @@ def parts(
         Part("fields", fields_every, lambda into: read_fields(client, patterns, into)),
         Part("sizes", max(fields_every, SIZES_EVERY), lambda into: read_sizes(client, patterns, into)),
         Part("nodes", min(fields_every, NODES_EVERY), lambda into: read_nodes(client, into)),
+        Part("canaries", fields_every, lambda into: read_canaries(client, into)),
     ]
     if samples_every:
         found.append(Part("samples", samples_every, lambda into: read_samples(client, patterns, into)))
