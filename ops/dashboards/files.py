@@ -25,7 +25,7 @@ def dashboard_files() -> dict[str, bytes]:
 def export_dashboards(folder: Path, *, force: bool = False) -> list[Path]:
     """Copy all files into ``folder``, which is made where it is absent; the paths.
 
-    Raises InputError, before anything is written, where a file is there with another content and ``force`` is not given.
+    Raises InputError, before anything is written, where a file is there and differs, without ``force``.
     """
     contents = {folder / path: content for path, content in dashboard_files().items()}
     if not force:
