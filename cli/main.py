@@ -27,6 +27,7 @@ from opensearch_multivector.cli import (
     plugin,
     reproduce,
     search,
+    serve,
     status,
 )
 from opensearch_multivector.errors import InputError, OsmvError
@@ -62,6 +63,7 @@ for command in (
     canary,
     exporter,
     dashboards,
+    serve,
     demo,
 ):
     command.register(app)
