@@ -5,6 +5,7 @@ import { milliseconds } from "./figures.js";
 
 const STAGES = {
   queue: ["Waiting", "--stage-other"],
+  wait: ["Waiting", "--stage-other"],
   encode: ["Encoding", "--stage-encode"],
   first_stage: ["First stage", "--stage-first"],
   rerank_fetch: ["Fetching vectors", "--stage-fetch"],

@@ -1,0 +1,124 @@
+"""A real browser on the real service over the real node."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from console_visit import ARTICLES, DOCUMENTS, HOSTILE, LOOKS, Look, Visit
+from hostile_texts import texts
+from opensearchpy import OpenSearch
+
+from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder
+from opensearch_multivector.indexing import index_documents
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="the console's tests want playwright (dev)")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Headless Chromium as the system has it: Playwright brings the driver alone."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def indices(client: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is searched: articles, and documents of strangers."""
+    client.indices.delete(index=f"{ARTICLES},{HOSTILE}", ignore_unavailable=True)
+    articles = [{"id": name, "title": title, "text": text, "lang": "en"} for name, title, text in DOCUMENTS]
+    payloads = texts(500)
+    strangers = [
+        {"id": payload[:120], "title": payload, "text": f"bees {payload}", "<b onclick=alert(0)>": payload}
+        for payload in payloads
+    ]
+    letters = tmp_path_factory.mktemp("letters")
+    for name, documents in ((ARTICLES, articles), (HOSTILE, strangers)):
+        encoder = load_encoder(MINILM_INT8)
+        done = index_documents(client, name, documents, encoder=encoder, dead_letters=letters / f"{name}.jsonl")
+        assert done.rejected == 0
+    yield
+    client.indices.delete(index=f"{ARTICLES},{HOSTILE}", ignore_unavailable=True)
+
+
+@pytest.fixture(scope="session")
+def service(node_url: str, indices: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`osmv serve`, as an operator starts it; its address."""
+    log = tmp_path_factory.mktemp("service") / "log"
+    port = free_port()
+    command = [sys.executable, "-m", "opensearch_multivector.cli.main", "serve", "--port", str(port)]
+    options = ["--index", ARTICLES, "--index", HOSTILE, "--allow-filters", "--rate", "0"]
+    with log.open("wb") as output:
+        running = subprocess.Popen(
+            [*command, *options], env=os.environ | {"OSMV_URL": node_url}, stdout=output, stderr=output
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_for(f"{url}/readyz", running, log)
+        yield url
+    finally:
+        running.terminate()
+        running.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as tried:
+        tried.bind(("127.0.0.1", 0))
+        return int(tried.getsockname()[1])
+
+
+def wait_for(url: str, running: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            pass
+        assert running.poll() is None, log.read_text()
+        time.sleep(0.2)
+    pytest.fail(f"the service did not get ready:\n{log.read_text()}")
+
+
+@pytest.fixture
+def visit(browser: Any, service: str) -> Iterator[Callable[..., Visit]]:
+    """Opens the console as somebody looks at it."""
+    visits: list[Visit] = []
+    contexts: list[Any] = []
+
+    def visit(look: Look = LOOKS[0]) -> Visit:
+        context = browser.new_context(
+            viewport={"width": look.width, "height": look.height},
+            color_scheme="dark" if look.dark else "light",
+            reduced_motion="reduce",
+        )
+        contexts.append(context)
+        made = Visit(context.new_page(), service)
+        page = made.page
+        page.on("console", lambda said: said.type in ("error", "warning") and made.wrong.append(said.text))
+        page.on("pageerror", lambda error: made.wrong.append(str(error)))
+        page.on("dialog", lambda dialog: (made.wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
+        page.on("popup", lambda other: made.wrong.append(f"popup {other.url}"))
+        page.on("request", lambda asked: asked.url.startswith(service) or made.wrong.append(f"asked for {asked.url}"))
+        visits.append(made)
+        return made
+
+    yield visit
+    for context in contexts:
+        context.close()
+    assert [wrong for made in visits for wrong in made.wrong] == []
