@@ -4,17 +4,16 @@
 hits of the page. Documents whose scores are equal at the edge of the top k may stand for each other, and neither
 measure asks in which order equal ones come.
 
-**A share s of the documents is known.** The exact scores of the candidates are known, too, since they were reranked
-exactly; of what the candidates miss a sampled document stands for 1/s documents. Going down both by score until k
-documents are counted gives an estimate of the top k, and the part of it that are candidates is an estimate of
-recall@k; with s = 1 it is recall@k itself. Each miss that the sample happens to hold counts 1/s, so that a single
-query's estimate says little, and the mean over many is right.
+**A share s of the documents is known.** The exact scores of the candidates are known, too, since they are reranked
+exactly; of what they miss, each sampled document stands for 1/s documents. Where M documents above the k-th candidate
+were missed, as a mean over the queries, recall is about k / (k + M): where each document is found with probability r,
+k of them are found among k / r. Each miss that the sample happens to hold counts 1/s, so that it takes many queries,
+and little is known of a single one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from opensearch_multivector.evaluation.comparison.overlap import rank_biased_overlap
 
@@ -50,32 +49,24 @@ def order_agreement(exact: Sequence[Scored], page: Sequence[str], k: int) -> flo
     return rank_biased_overlap(ordered[:k], list(page[:k]))
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """``recall``: estimated; ``top``: the candidates that are in the estimated top k; ``edge``: its lowest score."""
+def misses(candidates: Sequence[Scored], missed: Sequence[Scored], share: float, k: int) -> float:
+    """How many documents that are no candidates belong above the ``k``-th of these, by a sample of that ``share``.
 
-    recall: float
-    top: frozenset[str]
-    edge: float
+    ``candidates``: with their exact scores, the k best at least; ``missed``: sampled documents that are none.
+    """
+    edge = edge_of(candidates, k)
+    return sum(score > edge + _tolerance(edge) for _, score in missed) / share
 
 
-def estimate(candidates: Sequence[Scored], missed: Sequence[Scored], share: float, k: int) -> Estimate:
-    """``candidates``: with their exact scores, the k best at least; ``missed``: sampled documents that are none."""
-    weighed = [(score + _tolerance(score), 1.0, doc_id) for doc_id, score in candidates]
-    weighed += [(score, 1 / share, "") for _, score in missed]
-    counted = own = 0.0
-    top: set[str] = set()
-    edge = float("inf")
-    for score, weight, doc_id in sorted(weighed, key=lambda each: -each[0]):
-        taken = min(weight, k - counted)
-        if taken <= 0:
-            break
-        counted += taken
-        edge = score
-        if doc_id:
-            own += taken
-            top.add(doc_id)
-    return Estimate(own / counted if counted else 1.0, frozenset(top), edge)
+def edge_of(candidates: Sequence[Scored], k: int) -> float:
+    """The ``k``-th score; of fewer candidates any score is above it."""
+    scores = sorted((score for _, score in candidates), reverse=True)
+    return scores[k - 1] if len(scores) >= k else -1e30
+
+
+def estimated_recall(missed: Sequence[float], k: int) -> float:
+    """Of the misses of all queries."""
+    return k / (k + sum(missed) / len(missed)) if missed else 1.0
 
 
 def _tolerance(score: float) -> float:

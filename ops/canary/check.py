@@ -3,45 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import AuthorizationException
 
-from opensearch_multivector.errors import ClusterError, MismatchError, OsmvError
-from opensearch_multivector.indexing.backfill.scan import hits_in_full
+from opensearch_multivector.encoding.encoders.base import FloatArray
+from opensearch_multivector.errors import MismatchError, OsmvError
 from opensearch_multivector.ops.canary import store
-from opensearch_multivector.ops.canary.agreement import Scored, estimate, order_agreement, share_of_top
+from opensearch_multivector.ops.canary.agreement import (
+    Scored,
+    edge_of,
+    estimated_recall,
+    misses,
+    order_agreement,
+    share_of_top,
+)
 from opensearch_multivector.ops.canary.canary import NO_RERANK, Answer, Canary, Query
-from opensearch_multivector.ops.canary.exact import hash_of, readable
+from opensearch_multivector.ops.canary.exact import maxsims, readable
 from opensearch_multivector.ops.canary.make import holder
 from opensearch_multivector.ops.canary.results import Check, Outcome, Point
+from opensearch_multivector.ops.canary.standing import (
+    Standing,
+    blobs_of,
+    segments_of,
+    still_standing,
+    written_among,
+    written_since,
+)
 from opensearch_multivector.plugin.attachments import fingerprint_of
-from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.fields import VECTORS
 from opensearch_multivector.queries.rerankers import parse_rerank
-from opensearch_multivector.queries.rerankers.blobs import blob_of
 from opensearch_multivector.queries.searcher import Searcher
 
-_IDS = 500  # asked for at once
-_BLOBS = 50
 _WORST = 5
 _QUARTER = 0.25
-
-
-@dataclass(frozen=True, slots=True)
-class _Standing:
-    """What of the answers still stands: ``gone`` and ``changed`` ids are left out, ``lost`` ones are missed."""
-
-    gone: frozenset[str]
-    changed: frozenset[str]
-    lost: frozenset[str]
-
-    def of(self, query: Query) -> list[Answer]:
-        return [each for each in query.answers if each.doc_id not in self.gone and each.doc_id not in self.changed]
 
 
 def check_canary(
@@ -106,8 +101,8 @@ def _checked(
             f"make them anew (osmv canary renew {canary.name})"
         )
     queries = store.get_queries(client, canary)
-    standing = _standing(client, searcher, index, queries)
-    written = _written_since(client, index, canary)
+    standing = still_standing(client, searcher, index, queries)
+    written = written_since(client, index, canary)
     known = {each.doc_id for query in queries for each in standing.of(query)}
     look = _Look(client, searcher, canary, queries, standing, index, known, bool(written))
     outcomes: list[Outcome] = []
@@ -126,7 +121,7 @@ def _checked(
         deleted=len(standing.gone),
         changed=len(standing.changed),
         lost=len(standing.lost),
-        segments=_segments(client, index),
+        segments=segments_of(client, index),
         outcomes=tuple(_judged(each, canary, baseline.get(each.way)) for each in outcomes),
     )
 
@@ -149,16 +144,20 @@ def _judged(outcome: Outcome, canary: Canary, baseline: Mapping[str, float] | No
 
 @dataclass(slots=True)
 class _Look:
-    """The searches of one check. ``known``: ids of all answers that stand; ``grown``: something was written since."""
+    """The searches of one check. ``known``: ids of all answers that stand; ``grown``: something was written since.
+
+    ``exact``: the candidates of the first stage that is looked at, ranked exactly, where answers are of a sample.
+    """
 
     client: OpenSearch
     searcher: Searcher
     canary: Canary
     queries: Sequence[Query]
-    standing: _Standing
+    standing: Standing
     index: str
     known: set[str]
     grown: bool
+    exact: dict[str, list[list[Scored]]] = field(default_factory=dict)
 
     def page_size(self, rerank: str) -> int:
         """More than k hits, as those that were written since are left out."""
@@ -176,20 +175,9 @@ class _Look:
             source=False,
         )
         found = [[(hit.doc_id, hit.score) for hit in result.hits] for result in results]
-        new = self._new({doc_id for ranking in found for doc_id, _ in ranking} - self.known) if self.grown else set()
+        ids = {doc_id for ranking in found for doc_id, _ in ranking} - self.known if self.grown else set()
+        new = written_among(self.client, self.index, self.canary, ids)
         return [[each for each in ranking if each[0] not in new] for ranking in found]
-
-    def _new(self, ids: set[str]) -> set[str]:
-        """Those of the documents that were written since."""
-        new: set[str] = set()
-        for some in _batches(sorted(ids), _IDS):
-            for shard, horizon in enumerate(self.canary.horizons):
-                later = {"range": {"_seq_no": {"gt": horizon}}}
-                body = _ids_body(some) | {"query": {"bool": {"filter": [_ids_body(some)["query"], later]}}}
-                new |= {
-                    hit["_id"] for hit in _search(self.client, self.index, body, {"preference": f"_shards:{shard}"})
-                }
-        return new
 
     def outcome(
         self, first_stage: str, rerank: str | None, candidates: list[list[Scored]], pages: list[list[Scored]]
@@ -225,31 +213,63 @@ class _Look:
     ) -> Outcome:
         """See `agreement`; the exact scores of the candidates are those of the rerank that is computed here."""
         k = self.canary.k
-        exact = pages if rerank == "client" else self.rankings(first_stage, "client", self.page_size("client"))
-        recalls: list[float] = []
-        overlaps: list[float] = []
+        if first_stage not in self.exact:
+            self.exact = {first_stage: self.rankings(first_stage, "client", self.page_size("client"))}
+        exact = self.exact[first_stage]
+        beyond = self._scored_beyond(exact, pages)
+        missed: list[float] = []
+        missed_with_page: list[float] = []
+        of_page: list[float] = []
         ages = _Ages()
-        for query, ranking, best, page in zip(self.queries, candidates, exact, pages, strict=True):
+        for query, ranking, best, page, more in zip(self.queries, candidates, exact, pages, beyond, strict=True):
             found = {doc_id for doc_id, _ in ranking}
             answers = self.standing.of(query)
-            missed = [(each.doc_id, each.score) for each in answers if each.doc_id not in found]
-            top = estimate(best, missed, self.canary.share, k)
-            recalls.append(top.recall)
-            overlaps.append(sum(doc_id in top.top for doc_id, _ in page[:k]) / k)
-            ages.count([each for each in answers if each.score >= top.edge], found)
+            others = [(each.doc_id, each.score) for each in answers if each.doc_id not in found]
+            missed.append(misses(best, others, self.canary.share, k))
+            edge = edge_of(best, k)
+            ages.count([each for each in answers if each.score >= edge], found)
+            reached = sorted([*best, *more.items()], key=lambda each: -each[1])
+            others = [each for each in others if each[0] not in more]
+            missed_with_page.append(misses(reached, others, self.canary.share, k))
+            of_page.append(share_of_top(reached, {doc_id for doc_id, _ in page[:k]}, k))
         return Outcome(
             first_stage,
             rerank or NO_RERANK,
-            _mean(recalls),
-            _mean(overlaps),
+            estimated_recall(missed, k),
+            _mean(of_page) * estimated_recall(missed_with_page, k),
             None,
             *ages.recalls,
-            worst=self._worst(recalls),
+            worst=self._worst([-each for each in missed], perfect=0.0),
         )
 
-    def _worst(self, recalls: Sequence[float]) -> tuple[str, ...]:
+    def _scored_beyond(self, exact: list[list[Scored]], pages: list[list[Scored]]) -> list[dict[str, float]]:
+        """Exact scores of hits of the pages that candidates lack: `native` looks at more, a window in each shard."""
+        spec, k = self.searcher.spec, self.canary.k
+        lacking = [
+            {doc_id for doc_id, _ in page[:k]} - {doc_id for doc_id, _ in best}
+            for best, page in zip(exact, pages, strict=True)
+        ]
+        vectors: dict[str, FloatArray] = {}
+        for doc_id, blob in blobs_of(self.client, self.index, spec, sorted(set().union(*lacking))):
+            document = readable(spec, blob)
+            if document is not None and len(document):
+                vectors[doc_id] = document
+        if not vectors:
+            return [{} for _ in lacking]
+        needed = self.searcher.queries.encode([each.query for each in self.queries], frozenset({"vectors"}))
+        return [
+            {
+                doc_id: float(maxsims([query.vectors], [vectors[doc_id]])[0, 0])
+                for doc_id in ids & vectors.keys()
+                if query.vectors is not None
+            }
+            for query, ids in zip(needed, lacking, strict=True)
+        ]
+
+    def _worst(self, recalls: Sequence[float], perfect: float = 1.0) -> tuple[str, ...]:
+        """Ids of the queries with the least, of those that are not perfect."""
         order = sorted(range(len(recalls)), key=lambda i: recalls[i])
-        return tuple(self.queries[i].id for i in order[:_WORST] if recalls[i] < 1)
+        return tuple(self.queries[i].id for i in order[:_WORST] if recalls[i] < perfect)
 
 
 class _Ages:
@@ -270,80 +290,6 @@ class _Ages:
         """Of the oldest quarter and of the newest."""
         oldest, newest = (there / all_ if all_ else None for there, all_ in self._seen.values())
         return oldest, newest
-
-
-def _standing(client: OpenSearch, searcher: Searcher, index: str, queries: Sequence[Query]) -> _Standing:
-    answers = {each.doc_id: each for query in queries for each in query.answers}
-    there: dict[str, int] = {}
-    for ids in _batches(sorted(answers), _IDS):
-        there |= {hit["_id"]: hit["_seq_no"] for hit in _search(client, index, _ids_body(ids))}
-    # Of a sidecar's documents the user's index says which are there; those beside may be orphans, or missing.
-    alive = set(there)
-    if searcher.sidecar is not None:
-        alive = set()
-        for ids in _batches(sorted(answers), _IDS):
-            alive |= {hit["_id"] for hit in _search(client, searcher.sidecar.index, _ids_body(ids))}
-    lost = alive - there.keys()
-    changed: set[str] = set()
-    rewritten = sorted(doc_id for doc_id in alive & there.keys() if there[doc_id] != answers[doc_id].seq_no)
-    for ids in _batches(rewritten, _BLOBS):
-        for hit in _search(client, index, _ids_body(ids) | {"docvalue_fields": [searcher.spec.sub(VECTORS)]}):
-            blob = blob_of(searcher.spec, hit, VECTORS)
-            if blob is not None and hash_of(blob) == answers[hit["_id"]].blob:
-                continue  # written, and its vectors are what they were
-            (lost if readable(searcher.spec, blob) is None else changed).add(hit["_id"])
-    return _Standing(frozenset(answers.keys() - alive), frozenset(changed), frozenset(lost))
-
-
-def _written_since(client: OpenSearch, index: str, canary: Canary) -> int:
-    found = 0
-    for shard, horizon in enumerate(canary.horizons):
-        body = {"size": 0, "track_total_hits": True, "query": {"range": {"_seq_no": {"gt": horizon}}}}
-        params = {"preference": f"_shards:{shard}", "allow_partial_search_results": "false"}
-        with cluster_errors():
-            answer = client.search(index=index, body=body, params=params)
-        hits_in_full(answer, f"shard {shard} of index {index!r} did not answer in full: try again")
-        found += int(answer["hits"]["total"]["value"])
-    return found
-
-
-def _segments(client: OpenSearch, index: str) -> int | None:
-    """Of the primaries: each is an HNSW graph of its own. None where that is not for this user to ask."""
-    params = {"filter_path": "_all.primaries.segments.count"}
-    try:
-        with cluster_errors():
-            stats = client.indices.stats(index=index, metric="segments", params=params)
-    except ClusterError as error:
-        if isinstance(error.__cause__, AuthorizationException):
-            return None
-        raise
-    count = stats.get("_all", {}).get("primaries", {}).get("segments", {}).get("count")
-    return int(count) if count is not None else None
-
-
-def _ids_body(ids: Sequence[str]) -> dict[str, Any]:
-    return {
-        "query": {"ids": {"values": list(ids)}},
-        "size": len(ids),
-        "_source": False,
-        "seq_no_primary_term": True,
-        "track_total_hits": False,
-    }
-
-
-def _search(
-    client: OpenSearch, index: str, body: dict[str, Any], params: Mapping[str, str] | None = None
-) -> list[dict[str, Any]]:
-    params = {"allow_partial_search_results": "false", **(params or {})}
-    with cluster_errors():
-        response = client.search(index=index, body=body, params=params)
-    return hits_in_full(response, f"index {index!r} did not answer in full: try again")
-
-
-def _batches(ids: Sequence[str], size: int) -> Iterator[list[str]]:
-    remaining = iter(ids)
-    while batch := list(islice(remaining, size)):
-        yield batch
 
 
 def _mean(values: Sequence[float]) -> float:
