@@ -37,6 +37,12 @@ class SearchTraces:
         self._api = _opentelemetry()
         self._tracer = self._api.get_tracer(_NAME, tracer_provider=provider)
         self._text = text
+        self._provider = provider
+
+    def close(self) -> None:
+        """Send what waits, and end the provider that was given."""
+        if self._provider is not None:
+            self._provider.shutdown()
 
     def watch(self, place: Place, breaker: Breaker) -> None:
         """See `Observer`."""
