@@ -6,6 +6,7 @@ import asyncio
 import threading
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -51,6 +52,16 @@ _REASONS: tuple[tuple[type[BaseException], str], ...] = (
 _NO_VECTORS = {reranker.missing for reranker in RERANKERS.values() if hasattr(reranker, "missing")}
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What each search of one way adds to; finding it by its labels takes longer than adding."""
+
+    searches: Any
+    seconds: Any
+    candidates: Any
+    stages: dict[str, Any] = field(default_factory=dict)
+
+
 class SearchMetrics:
     """An `Observer` whose collectors are in ``registry`` (None: prometheus_client's own).
 
@@ -61,6 +72,7 @@ class SearchMetrics:
     def __init__(self, registry: Any = None, places: int = 100) -> None:
         self._most = places
         self._places: set[Place] = set()
+        self._ways: dict[tuple[tuple[str, str], str, str], _Way] = {}
         self._breakers: dict[Place, weakref.WeakSet[Breaker]] = {}
         self._lock = threading.Lock()
         self._searches = make("osmv_searches_total", registry)
@@ -85,14 +97,15 @@ class SearchMetrics:
     def searched(self, place: Place, request: SearchRequest, result: SearchResult) -> None:
         """See `Observer`."""
         labels = self._labels(place)
-        first_stage = first_stage_label(request.first_stage)
-        way = (*labels, first_stage, rerank_label(result.rerank))
-        self._searches.labels(*way).inc()
-        self._seconds.labels(*way).observe(result.timings["total"] / 1e3)
+        way = self._way(labels, first_stage_label(request.first_stage), rerank_label(result.rerank))
+        way.searches.inc()
+        way.seconds.observe(result.timings["total"] / 1e3)
+        way.candidates.observe(result.candidates)
         for stage in STAGES:
             if stage in result.timings:
-                self._stage_seconds.labels(*labels, stage).observe(result.timings[stage] / 1e3)
-        self._candidates.labels(*labels, first_stage).observe(result.candidates)
+                if stage not in way.stages:
+                    way.stages[stage] = self._stage_seconds.labels(*labels, stage)
+                way.stages[stage].observe(result.timings[stage] / 1e3)
         if result.fetched_bytes:
             self._fetched.labels(*labels).inc(result.fetched_bytes)
         if not result.hits:
@@ -125,6 +138,17 @@ class SearchMetrics:
                 for state in BREAKER:
                     states.add_metric([place.index, place.field, state], float(state == worst))
         yield states
+
+    def _way(self, labels: tuple[str, str], first_stage: str, rerank: str) -> _Way:
+        key = (labels, first_stage, rerank)
+        way = self._ways.get(key)
+        if way is None:
+            way = self._ways[key] = _Way(
+                self._searches.labels(*labels, first_stage, rerank),
+                self._seconds.labels(*labels, first_stage, rerank),
+                self._candidates.labels(*labels, first_stage),
+            )
+        return way
 
     def _labels(self, place: Place) -> tuple[str, str]:
         if place not in self._places:
