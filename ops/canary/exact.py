@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from threading import Event
 from typing import Any
 
 import numpy as np
 from opensearchpy import OpenSearch
+from opensearchpy.exceptions import AuthorizationException
 
 from opensearch_multivector.encoding.blas import one_thread
 from opensearch_multivector.encoding.codecs import decode_blob
@@ -76,7 +78,8 @@ def begin(client: OpenSearch, index: str, queries: int, sample: int) -> Scan:
     Raises ClusterError.
     """
     with cluster_errors():
-        client.indices.refresh(index=index)
+        with suppress(AuthorizationException):  # readers may not: then it is of what searches see, too
+            client.indices.refresh(index=index)
         documents = int(client.count(index=index)["count"])
     shards = number_of_shards(client, index)
     horizons = [last_seq_no(client, index, shard) for shard in range(shards)]

@@ -9,7 +9,7 @@ from threading import Event, Thread
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.errors import InputError, MismatchError, OsmvError
+from opensearch_multivector.errors import InputError, OsmvError
 from opensearch_multivector.ops.canary import store
 from opensearch_multivector.ops.canary.canary import Canary
 from opensearch_multivector.ops.canary.check import check_canary, open_searcher
@@ -41,19 +41,28 @@ class Watch:
         self._searchers: dict[str, tuple[Canary, Searcher]] = {}
 
     def check_due(self) -> list[Check]:
-        """Check those that nobody has checked for as long as `every`. Raises ClusterError, MismatchError."""
+        """Check those that nobody has checked for as long as `every`.
+
+        Raises ClusterError and MismatchError where no canary could be checked or what was found not be kept.
+        """
         made: list[Check] = []
+        failed: OsmvError | None = None
         for name in self._only or store.names(self._client):
-            # A little early rather than a whole turn late.
-            if not store.claim_turn(self._client, name, time.time(), self._every * 0.95):
-                continue
-            canary = store.find_canary(self._client, name)
-            if canary is None:
-                if self._only:
-                    raise MismatchError(f"no canary is called {name!r}: `osmv canary list` shows those there are")
-                continue
-            made.append(check_canary(self._client, canary, searcher=self._searcher(canary)))
+            try:
+                # A little early rather than a whole turn late.
+                if store.claim_turn(self._client, name, time.time(), self._every * 0.95):
+                    made += self._check(name)
+            except OsmvError as error:
+                failed = failed or error
+        if failed is not None and not made:
+            raise failed
         return made
+
+    def _check(self, name: str) -> list[Check]:
+        canary = store.find_canary(self._client, name)
+        if canary is None:
+            return []  # removed a moment ago, or not finished yet
+        return [check_canary(self._client, canary, searcher=self._searcher(canary))]
 
     def run(self, stop: Event, told: Callable[[Check], None], failed: Callable[[OsmvError], None]) -> None:
         """Until ``stop`` is set; an error is told, and the next turn waited for."""
