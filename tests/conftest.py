@@ -31,7 +31,8 @@ def node_url() -> Iterator[str]:
 def local_url() -> Iterator[str]:
     """A node of this run's own, removed at the end; nodes that killed runs have left are removed first."""
     for name in node_names():
-        if name.startswith(NODE_PREFIX) and not Path(f"/proc/{name.removeprefix(NODE_PREFIX)}").exists():
+        # osmv-test-PID, or osmv-test-PID-what-for of a run that may still be at work beside this one.
+        if name.startswith(NODE_PREFIX) and not Path("/proc", name.removeprefix(NODE_PREFIX).split("-")[0]).exists():
             clean_node(name)
     name = f"{NODE_PREFIX}{os.getpid()}"
     try:
