@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,14 @@ def name(client: OpenSearch, index_name: str) -> Iterator[str]:
     yield index_name
     with contextlib.suppress(MismatchError):  # where the test has removed it itself, or never made it
         remove_canary(client, index_name)
+
+
+@pytest.fixture(scope="session")
+def still(client: OpenSearch) -> Iterator[SmallIndex]:
+    """As `small`, and not written to by any test."""
+    index = f"test-{uuid.uuid4().hex[:12]}"
+    yield make_index(client, index, count=120)
+    client.indices.delete(index=index)
 
 
 @pytest.fixture

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 from attached_index import AttachedIndex
 from opensearchpy import OpenSearch
-from small_index import SmallIndex, make_index
+from small_index import SmallIndex
 
 from opensearch_multivector.encoding.maxsim import maxsim
 from opensearch_multivector.errors import InputError, MismatchError
@@ -58,15 +57,15 @@ def exact_of(small: SmallIndex, query: np.ndarray, count: int) -> list[str]:
 
 
 def test_answers_are_those_of_numpy_and_a_whole_search_is_well(
-    client: OpenSearch, name: str, small: SmallIndex
+    client: OpenSearch, name: str, still: SmallIndex
 ) -> None:
-    canary = add(client, name, small.name)
+    canary = add(client, name, still.name)
     queries = store.get_queries(client, canary)
     assert len(queries) == 12
     for each in queries:
         assert each.query.vectors is not None
-        assert [answer.doc_id for answer in each.answers] == exact_of(small, each.query.vectors, 20)
-        scores = [maxsim(each.query.vectors, small.vectors[answer.doc_id]) for answer in each.answers]
+        assert [answer.doc_id for answer in each.answers] == exact_of(still, each.query.vectors, 20)
+        scores = [maxsim(each.query.vectors, still.vectors[answer.doc_id]) for answer in each.answers]
         assert [answer.score for answer in each.answers] == pytest.approx(scores, abs=1e-4)
         assert all(0 < answer.age <= 1 for answer in each.answers)
     check = check_canary(client, canary)
@@ -79,8 +78,8 @@ def test_answers_are_those_of_numpy_and_a_whole_search_is_well(
     assert latest(client)[names(client).index(name)] == check
 
 
-def test_a_worse_first_stage_is_seen_and_alarms(client: OpenSearch, name: str, small: SmallIndex) -> None:
-    canary = add(client, name, small.name, first_stages=("codes:nprobe=40",), window_size=120)
+def test_a_worse_first_stage_is_seen_and_alarms(client: OpenSearch, name: str, still: SmallIndex) -> None:
+    canary = add(client, name, still.name, first_stages=("codes:nprobe=40",), window_size=120)
     assert only(check_canary(client, canary)).recall == 1
     worse = replace(canary, first_stages=("codes:nprobe=1",))
     found = only(check_canary(client, replace(worse, min_recall=0.9), keep=False))
@@ -178,7 +177,7 @@ class _Killed(Exception):
 
 
 def test_a_killed_scan_goes_on_where_it_was(
-    client: OpenSearch, name: str, small: SmallIndex, monkeypatch: pytest.MonkeyPatch
+    client: OpenSearch, name: str, still: SmallIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Ten documents a page, noted after each.
     monkeypatch.setattr(scanning, "_PAGE_BYTES", 1)
@@ -194,20 +193,20 @@ def test_a_killed_scan_goes_on_where_it_was(
         return progress
 
     with pytest.raises(_Killed):
-        add(client, name, small.name, watching=Watching(progress=killed_after(50)))
+        add(client, name, still.name, watching=Watching(progress=killed_after(50)))
     assert name not in names(client)
     stopped = threading.Event()
     stopped.set()
-    assert add_canary(client, name, small.name, draw=12, watching=Watching(stop=stopped), **WIDE) is None
+    assert add_canary(client, name, still.name, draw=12, watching=Watching(stop=stopped), **WIDE) is None
     first, pages[:] = list(pages), []
     said: list[str] = []
-    canary = add(client, name, small.name, watching=Watching(said.append, killed_after(10_000)))
+    canary = add(client, name, still.name, watching=Watching(said.append, killed_after(10_000)))
     assert any("going on" in sentence for sentence in said)
     assert first[0] < pages[0] <= 60
     assert pages[-1] == 120
     for each in store.get_queries(client, canary):
         assert each.query.vectors is not None
-        assert [answer.doc_id for answer in each.answers] == exact_of(small, each.query.vectors, 20)
+        assert [answer.doc_id for answer in each.answers] == exact_of(still, each.query.vectors, 20)
     assert store.get_scan(client, name) is None
 
 
@@ -269,28 +268,19 @@ def test_a_schedule_is_shared_and_goes_on_past_errors(client: OpenSearch, name: 
     assert set(results.by_segments()["dense/client"]) == segments
 
 
-def test_queries_of_a_file(client: OpenSearch, name: str, small: SmallIndex, tmp_path: Any) -> None:
+def test_queries_of_a_file(client: OpenSearch, name: str, still: SmallIndex, tmp_path: Any) -> None:
     lines = [
-        f'{{"_id": "q{i}", "text": "any", "vectors": {small.vectors[doc_id].tolist()}}}'
-        for i, doc_id in enumerate(sorted(small.vectors)[:3])
+        f'{{"_id": "q{i}", "text": "any", "vectors": {still.vectors[doc_id].tolist()}}}'
+        for i, doc_id in enumerate(sorted(still.vectors)[:3])
     ]
     file = tmp_path / "queries.jsonl"
     file.write_text("\n".join(lines))
-    canary = add(client, name, small.name, queries=str(file), first_stages=("dense", "bm25"))
+    canary = add(client, name, still.name, queries=str(file), first_stages=("dense", "bm25"))
     assert [query.id for query in store.get_queries(client, canary)] == ["q0", "q1", "q2"]
     dense, _ = check_canary(client, canary).outcomes
     assert dense.recall == 1
     with pytest.raises(InputError, match="there is a canary"):
-        add(client, name, small.name)
-
-
-@pytest.fixture(scope="module")
-def module_index(client: OpenSearch) -> Iterator[str]:
-    """Not written to by a test."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
-    make_index(client, name, count=5)
-    yield name
-    client.indices.delete(index=name)
+        add(client, name, still.name)
 
 
 @pytest.mark.parametrize(
@@ -305,9 +295,9 @@ def module_index(client: OpenSearch) -> Iterator[str]:
     ],
 )
 def test_what_makes_no_sense_is_said_and_leaves_nothing(
-    client: OpenSearch, name: str, module_index: str, options: dict[str, Any], said: str
+    client: OpenSearch, name: str, still: SmallIndex, options: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(InputError, match=said):
-        add_canary(client, name, module_index, **options)
+        add_canary(client, name, still.name, **options)
     assert name not in names(client)
     assert store.get_scan(client, name) is None

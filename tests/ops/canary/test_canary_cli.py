@@ -116,8 +116,8 @@ def test_what_makes_no_sense_is_a_sentence(osmv: Osmv, arguments: tuple[str, ...
     assert "Traceback" not in done.stderr
 
 
-def test_queries_that_no_file_holds(osmv: Osmv, small: SmallIndex, name: str, tmp_path: Path) -> None:
+def test_queries_that_no_file_holds(osmv: Osmv, still: SmallIndex, name: str, tmp_path: Path) -> None:
     file = tmp_path / "queries.jsonl"
     file.write_text('{"_id": "q1", "vectors": [[1, 2], [3]]}\n')
-    done = osmv("add", name, "--index", small.name, "--queries", str(file))
+    done = osmv("add", name, "--index", still.name, "--queries", str(file))
     assert (done.returncode, f"{file}:1" in done.stderr) == (2, True)
