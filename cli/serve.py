@@ -89,7 +89,14 @@ def serve(
     from opensearch_multivector.ops.canary import seconds_of
     from opensearch_multivector.ops.service.app import Settings, make_app
     from opensearch_multivector.ops.service.auth import make_door
-    from opensearch_multivector.ops.service.running import check_address, listen, log_to_stderr, read_token, run
+    from opensearch_multivector.ops.service.running import (
+        check_address,
+        listen,
+        log_to_stderr,
+        read_token,
+        run,
+        server_config,
+    )
     from opensearch_multivector.ops.service.searches import Bounds
 
     door = make_door(read_token(api_token_file), tokens, tuple(index or ("*",)), allow_filters)
@@ -111,4 +118,5 @@ def serve(
     pool_size = max(16, 2 * max_concurrent)
     app = make_app(cluster.connect(), cluster.connect_async(pool_size=pool_size), settings)
     listening = listen(host, port)
-    run(app, listening, tls_cert, tls_key, lambda url: print(f"osmv serve at {url} (Ctrl-C ends)", flush=True))
+    config = server_config(app, tls_cert, tls_key)
+    run(config, listening, lambda url: print(f"osmv serve at {url} (Ctrl-C ends)", flush=True))

@@ -322,9 +322,10 @@ def make_app(
             expose_headers=["Retry-After", "X-Request-ID"],
         )
         middleware.insert(0, cors)
-    return Starlette(
-        routes=routes, middleware=middleware, lifespan=service.lifespan, exception_handlers={HTTPException: _refused}
-    )
+    refused: Any = {HTTPException: _refused}
+    app = Starlette(routes=routes, middleware=middleware, lifespan=service.lifespan, exception_handlers=refused)
+    app.router.redirect_slashes = False  # to wherever the request's Host says
+    return app
 
 
 async def _refused(_: Request, error: Exception) -> Response:

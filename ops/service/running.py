@@ -60,14 +60,9 @@ def listen(host: str, port: int) -> socket.socket:
     return taken
 
 
-def run(
-    app: Any, listening: socket.socket, certificate: Path | None, key: Path | None, ready: Callable[[str], None]
-) -> None:
-    """Serve until SIGTERM or Ctrl-C; ``ready`` is told the address. What is being answered then is answered first.
-
-    Raises InputError where the certificate can't be used.
-    """
-    config = uvicorn.Config(
+def server_config(app: Any, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
+    """How the application is served."""
+    return uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
@@ -80,13 +75,20 @@ def run(
         ssl_certfile=certificate,
         ssl_keyfile=key,
     )
+
+
+def run(config: uvicorn.Config, listening: socket.socket, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or Ctrl-C; ``ready`` is told the address. What is being answered then is answered first.
+
+    Raises InputError where the certificate can't be used.
+    """
     try:
         config.load()
     except OSError as error:  # ssl.SSLError is one
         raise InputError(f"the certificate can't be used: {error.strerror or error}") from None
     host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
-    ready(f"{'https' if certificate else 'http'}://{shown}:{port}")
+    ready(f"{'https' if config.is_ssl else 'http'}://{shown}:{port}")
     uvicorn.Server(config).run(sockets=[listening])
 
 
