@@ -9,6 +9,7 @@ from typing import Any
 # Where CI keeps them; git looks away.
 SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 ARTICLES = "osmv-test-console"
+MAX_PARTS = 8
 HOSTILE = "osmv-test-console-hostile"
 DOCUMENTS = (
     ("bees", "Honey bees", "Bees find their way home by the position of the sun and by landmarks along the hedge."),
@@ -22,6 +23,7 @@ DOCUMENTS = (
     ("dance", "The waggle dance", "Bees dance to tell their sisters where the flowers are: angle and distance."),
     ("gnus", "Wildebeest", "Wildebeest follow the rains in a circle through the Serengeti."),
     ("lobsters", "Spiny lobsters", "Lobsters walk in single file along the sea floor in autumn."),
+    ("owls", "Owls", "Owls stay."),
     ("robins", "Robins", "Robins see the field of the earth with their eyes, and so fly south at night."),
 )
 
@@ -62,6 +64,10 @@ class Visit:
         self.page.wait_for_selector(".detail:not([aria-busy])")
         answer: dict[str, Any] = searched.value.json()
         return answer
+
+    def refusals_are_expected(self) -> None:
+        """A browser says itself that a request was refused; that alone is no longer wrong."""
+        self.wrong[:] = [wrong for wrong in self.wrong if "Failed to load resource" not in wrong]
 
     def keep(self, name: str) -> None:
         """A screenshot of the whole page."""

@@ -26,7 +26,7 @@ PAYLOADS = (
     "<details open ontoggle=alert({n})>x</details><dialog open>{n}</dialog>",
     "<input name=body><img name=getElementById id=announcer src=x onerror=alert({n})>",
     "__proto__ constructor toString {n}",
-    "nestedwordwithoutanyblankatallthatgoesonandonandon" * 6 + "{n}",
+    "onewordwithoutanyblankthatgoeson" * 5 + "{n}",
     "'; DROP TABLE documents; -- {n}",
 )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from console_visit import ARTICLES, HOSTILE, Visit
+from console_visit import ARTICLES, HOSTILE, MAX_PARTS, Visit
 from hostile_texts import PAYLOADS, texts
 
 pytestmark = pytest.mark.integration
@@ -49,62 +50,95 @@ def here(visit: Callable[..., Visit]) -> Visit:
     return opened
 
 
+def documents(here: Visit, ids: list[str]) -> dict[str, Any]:
+    """Search for "bees" among these; the API's hits, by id."""
+    here.page.fill("#filter", json.dumps({"ids": {"values": ids}}))
+    here.page.focus("#query-0")
+    return {hit["doc_id"]: hit for hit in here.search()["hits"]}
+
+
 def test_documents(here: Visit) -> None:
     page = here.page
     page.select_option("#where", label=f"{HOSTILE} · mv")
-    page.fill("#first_stage", "bm25")
-    page.fill("#rerank", "none")
-    page.fill("#window_size", "500")
-    page.fill("#size", "100")
+    for name, value in (("first_stage", "bm25"), ("rerank", "none"), ("window_size", "100"), ("size", "100")):
+        page.fill(f"#{name}", value)
     page.click("summary:has-text('Filter')")
-    seen: dict[str, str] = {}
+    page.fill("#query-0", "bees")
     payloads = texts(500)
+    names = {payload[:120]: payload for payload in payloads}
+    seen: dict[str, str] = {}
     for first in range(0, 500, 100):
-        ids = [payload[:120] for payload in payloads[first : first + 100]]
-        page.fill("#filter", json.dumps({"ids": {"values": ids}}))
-        page.fill("#query-0", "bees")
-        answer = here.search()
-        assert len(answer["hits"]) == 100, answer["hits"][:1]
-        told = {hit["doc_id"]: hit for hit in answer["hits"]}
-        shown = page.eval_on_selector_all(
-            ".after .hit",
-            HITS,
-        )
-        for doc_id, name, line in shown:
+        told = documents(here, list(names)[first : first + 100])
+        for doc_id, name, line in page.eval_on_selector_all(".after .hit", HITS):
             seen[doc_id] = name
             assert line.strip() in told[doc_id]["text"]
         check_is_text(here)
-    assert seen == {payload[:120]: payload for payload in payloads}
-    # One of each kind in full: tokens, text, stored fields.
-    for hit in page.locator(".after .hit").all()[: len(PAYLOADS)]:
-        with page.expect_response("**/explain"):
-            hit.click()
-        page.wait_for_selector(".detail:not([aria-busy])")
-        name = page.locator(".detail .title").text_content()
+    assert seen == names
+    # Those written without vectors have no tokens to be shown, which the API answers by a 409.
+    assert "the document has no token vectors" in page.locator(".detail .notice").text_content()
+    here.refusals_are_expected()
+
+    # One of each kind in full: tokens, text, stored fields. The first is chosen by itself.
+    told = documents(here, list(names)[: len(PAYLOADS)])
+    for number, hit in enumerate(page.locator(".after .hit").all()):
+        if number:
+            with page.expect_response("**/explain"):
+                hit.click()
+            page.wait_for_selector(".detail:not([aria-busy])")
         doc_id = json.loads(hit.get_attribute("data-key"))[1]
-        assert seen[doc_id] == name
+        assert page.locator(".detail .title").text_content() == names[doc_id]
         assert page.locator(".words").text_content() == told[doc_id]["text"]
-        assert page.locator(".stored dt:text-is('title') + dd").text_content() == name
+        assert page.locator(".stored dt:text-is('title') + dd").text_content() == names[doc_id]
+        assert page.locator("#heat-map").count() == 1
         check_is_text(here)
+
+
+# Types one query after another, as fast as they are answered; how each is shown, and what is said of it.
+TYPED = """async queries => {
+    const [input, results] = ['query-0', 'results'].map(id => document.getElementById(id));
+    const shown = [];
+    for (const query of queries) {
+        input.value = query;
+        input.dispatchEvent(new Event('input'));
+        input.form.requestSubmit();
+        while (results.hasAttribute('aria-busy')) await new Promise(done => setTimeout(done, 2));
+        shown.push([input.value, results.querySelectorAll('.found').length]);
+    }
+    return shown;
+}"""
 
 
 def test_queries(here: Visit) -> None:
     page = here.page
     page.select_option("#where", label=f"{ARTICLES} · mv")
-    page.fill("#size", "3")
-    for _ in range(7):
+    for name, value in (("first_stage", "bm25"), ("rerank", "none"), ("window_size", "1"), ("size", "1")):
+        page.fill(f"#{name}", value)
+    payloads = [re.sub(r"\r\n|\n", " ", payload) for payload in texts(500)]
+    page.click("summary:has-text('Filter')")
+    page.fill("#filter", '{"ids": {"values": []}}')
+    assert page.evaluate(TYPED, payloads) == [[payload, 1] for payload in payloads]
+    check_is_text(here)
+
+
+def test_tokens_of_queries(here: Visit) -> None:
+    """One of each kind, eight at a time as parts of one query, in the heat map and the table."""
+    page = here.page
+    page.select_option("#where", label=f"{ARTICLES} · mv")
+    for _ in range(MAX_PARTS - 1):
         page.click("button.add:has-text('Text')")
-    payloads = texts(500)
-    for first in range(0, 500, 8):
-        batch = payloads[first : first + 8]
+    page.fill("#size", "1")
+    payloads = [re.sub(r"\r\n|\n", " ", payload) for payload in texts(len(PAYLOADS))]
+    for first in range(0, len(payloads), MAX_PARTS):
+        batch = payloads[min(first, len(payloads) - MAX_PARTS) :][:MAX_PARTS]
         for i, payload in enumerate(batch):
             page.fill(f"#query-{i}", payload)
         page.focus("#query-0")
         answer = here.search()
-        one_line = [payload.replace("\r", "").replace("\n", "") for payload in batch]
-        assert [part["text"] for part in answer["parts"]][: len(batch)] == one_line
+        assert [part["text"] for part in answer["parts"]] == batch
         tokens = page.eval_on_selector_all(".map .side > span", "all => all.map(each => each.textContent)")
         assert len(tokens) == sum(part["tokens"] for part in answer["parts"])
+        rows = page.eval_on_selector_all(".matches tbody th", "all => all.map(each => each.textContent)")
+        assert [row.strip() or "␣" for row in rows] == [token.strip() for token in tokens]
         check_is_text(here)
 
 
@@ -121,5 +155,4 @@ def test_what_is_refused_is_shown_as_text(here: Visit) -> None:
         page.wait_for_selector("#results [role=alert]")
         assert refused.value.json()["error"]["message"] in page.locator("#results [role=alert]").text_content()
         check_is_text(here)
-    # A browser says itself that a request was refused; nothing else may be said.
-    here.wrong[:] = [wrong for wrong in here.wrong if "Failed to load resource" not in wrong]
+    here.refusals_are_expected()
