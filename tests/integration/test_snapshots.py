@@ -84,19 +84,3 @@ def test_a_sidecar(client: OpenSearch, make: Callable[..., AttachedIndex], repos
     assert found(client, attached.name) == before
     status = status_of(client, attached.name)
     assert (status.documents, status.covered, status.missing) == (40, 40, 0)
-
-
-def test_a_sidecar_beside_the_one_in_use(
-    client: OpenSearch, make: Callable[..., AttachedIndex], repository: str
-) -> None:
-    attached = make()
-    before = found(client, attached.name)
-    take(client, repository, attached.name, attached.sidecar)
-    attached.delete("d001")
-    names = {"rename_pattern": "(.+)", "rename_replacement": f"{attached.name}-old-$1"}
-    restore(client, repository, attached.name, attached.sidecar, **names)
-    old = f"{attached.name}-old-{attached.name}"
-    try:
-        assert found(client, old, sidecar=f"{attached.name}-old-{attached.sidecar}") == before
-    finally:
-        client.indices.delete(index=[old, f"{attached.name}-old-{attached.sidecar}"])
