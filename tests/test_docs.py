@@ -108,3 +108,17 @@ def test_readme_shows_the_way_from_install_to_a_first_result() -> None:
     shown = "\n".join(text for _, text in blocks(ROOT / "README.md"))
     for command in ("osmv node start", "osmv index ", "osmv search ", "osmv eval ", "make demo", "make demo-light"):
         assert command in shown
+
+
+def test_links_to_sections_lead_to_one() -> None:
+    def anchors(page: Path) -> set[str]:
+        headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    broken = [
+        f"{page.name}: {target}#{anchor}"
+        for page in PAGES
+        for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+        if (there := page.parent / target if target else page).suffix == ".md" and anchor not in anchors(there)
+    ]
+    assert not broken
