@@ -92,6 +92,9 @@ def add(
     window_size: Annotated[int, typer.Option(help="Candidates that the first stage hands to the rerank.")] = 100,
     min_recall: Annotated[float, typer.Option(help="A check below this fails.")] = 0.0,
     max_drop: Annotated[float, typer.Option(help="A check fails that is so much below the first one.")] = 0.05,
+    graphs: Annotated[
+        bool, typer.Option("--graphs/--no-graphs", help="Also hold k-NN stages against their exact nearest neighbours.")
+    ] = True,
     sample: Sample = _DEFAULT_SAMPLE,
     as_json: Json = False,
 ) -> None:
@@ -117,6 +120,7 @@ def add(
             reranks=tuple(rerank or ("auto",)),
             min_recall=min_recall,
             max_drop=max_drop,
+            graphs=graphs,
         )
     if made is None:
         raise typer.Exit(_STOPPED)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from dataclasses import field as member
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.request import SearchRequest
 
 NO_RERANK = "none"
+# In place of a rerank: k-NN against the exact nearest neighbours.
+GRAPHS = "hnsw"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -29,6 +32,7 @@ class Canary:
     how many; ``source``: where they come from. A check searches each of ``first_stages`` with each of ``reranks``
     ("none" among them), ``k`` hits of ``window_size`` candidates, and fails on a recall or overlap below
     ``min_recall`` or more than ``max_drop`` below the baseline's.
+    ``graphs``: k-NN stages are also held against their exact nearest neighbours.
     ``generation``: of the answers; ``horizons``: up to which sequence number of each shard they are of; ``documents``
     were there, ``share`` of which were scored; of these ``unreadable`` had vectors that can't be read.
     """
@@ -47,6 +51,7 @@ class Canary:
     reranks: tuple[str, ...] = ("auto",)
     min_recall: float = 0.0
     max_drop: float = 0.05
+    graphs: bool = True
     generation: int = 1
     horizons: tuple[int, ...] = ()
     documents: int = 0
@@ -113,11 +118,15 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
-    """A query as it is kept, encoded, so that checks need no encoder; ``answers``: exact, best first."""
+    """A query as it is kept, encoded, so that checks need no encoder.
+
+    ``answers``: exact, best first; ``neighbours``: by k-NN stage, the nearest in its own vectors, first of all.
+    """
 
     id: str
     query: EncodedQuery
     answers: tuple[Answer, ...] = ()
+    neighbours: Mapping[str, tuple[Answer, ...]] = member(default_factory=dict)
 
     def to_state(self) -> dict[str, Any]:
         """As stored."""
@@ -126,7 +135,8 @@ class Query:
             "text": self.query.text,
             "vectors": _packed(self.query.vectors),
             "pooled": _packed(self.query.pooled),
-            "answers": [[a.doc_id, a.score, a.seq_no, a.age, a.blob] for a in self.answers],
+            "answers": list(map(astuple, self.answers)),
+            "neighbours": {stage: list(map(astuple, found)) for stage, found in self.neighbours.items()},
         }
 
     @classmethod
@@ -136,8 +146,9 @@ class Query:
             query = EncodedQuery(
                 text=state["text"], vectors=_unpacked(state["vectors"]), pooled=_unpacked(state["pooled"])
             )
-            return cls(state["id"], query, tuple(Answer(*each) for each in state["answers"]))
-        except (TypeError, KeyError, ValueError, InputError):
+            neighbours = {stage: tuple(Answer(*each) for each in found) for stage, found in state["neighbours"].items()}
+            return cls(state["id"], query, tuple(Answer(*each) for each in state["answers"]), neighbours)
+        except (TypeError, KeyError, ValueError, AttributeError, InputError):
             raise MismatchError("the queries of a canary were altered: add it anew") from None
 
 

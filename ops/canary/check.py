@@ -19,7 +19,7 @@ from opensearch_multivector.ops.canary.agreement import (
     order_agreement,
     share_of_top,
 )
-from opensearch_multivector.ops.canary.canary import NO_RERANK, Answer, Canary, Query
+from opensearch_multivector.ops.canary.canary import GRAPHS, NO_RERANK, Answer, Canary, Query
 from opensearch_multivector.ops.canary.exact import maxsims, readable
 from opensearch_multivector.ops.canary.make import holder
 from opensearch_multivector.ops.canary.results import Check, Outcome, Point
@@ -103,7 +103,7 @@ def _checked(
     queries = store.get_queries(client, canary)
     standing = still_standing(client, searcher, index, queries)
     written = written_since(client, index, canary)
-    known = {each.doc_id for query in queries for each in standing.of(query)}
+    known = standing.known(queries)
     look = _Look(client, searcher, canary, queries, standing, index, known, bool(written))
     outcomes: list[Outcome] = []
     for first_stage in dict.fromkeys(canary.first_stages):
@@ -112,6 +112,8 @@ def _checked(
         for rerank in (rerank for stage, rerank in canary.ways if stage == first_stage):
             pages = candidates if rerank is None else look.rankings(first_stage, rerank, look.page_size(rerank))
             outcomes.append(look.outcome(first_stage, rerank, candidates, pages))
+        if canary.graphs and all(first_stage in each.neighbours for each in queries):
+            outcomes.append(look.of_graphs(first_stage, candidates))
     progress(len(outcomes), len(canary.ways))
     return replace(
         check,
@@ -207,6 +209,18 @@ class _Look:
             *ages.recalls,
             worst=self._worst(recalls),
         )
+
+    def of_graphs(self, first_stage: str, candidates: list[list[Scored]]) -> Outcome:
+        """k-NN held against the exact nearest neighbours: what HNSW itself loses."""
+        recalls: list[float] = []
+        ages = _Ages()
+        for query, ranking in zip(self.queries, candidates, strict=True):
+            near = self.standing.near(query, first_stage)
+            found = {doc_id for doc_id, _ in ranking}
+            recalls.append(share_of_top([(each.doc_id, each.score) for each in near], found, len(near)))
+            ages.count(near, found)
+        recall = _mean(recalls)
+        return Outcome(first_stage, GRAPHS, recall, recall, None, *ages.recalls, worst=self._worst(recalls))
 
     def _estimated(
         self, first_stage: str, rerank: str | None, candidates: list[list[Scored]], pages: list[list[Scored]]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -35,6 +36,7 @@ from opensearch_multivector.queries.rerankers.client import vectors_bytes
 _PAGE_BYTES = 8_000_000
 _SIMILARITIES = 4_000_000  # held at a time
 _NOTED_EVERY = 20.0
+_MARKS = 400
 
 
 @dataclass(slots=True)
@@ -42,12 +44,14 @@ class Scan:
     """Where a scan stands; small enough to be noted now and then.
 
     ``horizons``, ``reached``, ``counts``: by shard the last sequence number to read, the one that was read, and the
-    documents with vectors so far. ``best``: for each query [id, score, seq_no, shard, count, blob's hash], best first.
+    documents with vectors so far; ``marks``: of some of them the number and the count.
+    ``best``: for each query [id, score, seq_no, shard, count, blob's hash], best first.
     """
 
     horizons: list[int]
     reached: list[int]
     counts: list[int]
+    marks: list[list[list[int]]]
     best: list[list[list[Any]]]
     unreadable: int = 0
     documents: int = 0
@@ -61,6 +65,20 @@ class Scan:
     def from_state(cls, state: Mapping[str, Any]) -> Scan:
         """Inverse of `to_state`. Raises MismatchError on what is none."""
         return read_back(lambda: cls(**state), "where the scan for a canary stands")
+
+    def count(self, shard: int, seq_no: int) -> None:
+        """Count a document; where it lies is remembered of a few hundred in all."""
+        self.counts[shard] += 1
+        marks = self.marks[shard]
+        if not marks or self.counts[shard] - marks[-1][1] >= self.documents * self.share / _MARKS:
+            marks.append([seq_no, self.counts[shard]])
+
+    def age(self, shard: int, seq_no: int) -> float:
+        """About where a document stands among the shard's (`Answer.age`), by its sequence number."""
+        marks = self.marks[shard]
+        place = bisect_left(marks, seq_no, key=lambda mark: mark[0])
+        count = marks[place][1] if place < len(marks) else self.counts[shard]
+        return count / max(self.counts[shard], 1)
 
     def answers(self) -> list[tuple[Answer, ...]]:
         """For each query its best documents."""
@@ -84,7 +102,9 @@ def begin(client: OpenSearch, index: str, queries: int, sample: int) -> Scan:
     shards = number_of_shards(client, index)
     horizons = [last_seq_no(client, index, shard) for shard in range(shards)]
     share = min(1.0, sample / documents) if sample and documents else 1.0
-    return Scan(horizons, [-1] * shards, [0] * shards, [[] for _ in range(queries)], documents=documents, share=share)
+    nothing: list[list[list[int]]] = [[] for _ in horizons]
+    best: list[list[list[Any]]] = [[] for _ in range(queries)]
+    return Scan(horizons, [-1] * shards, [0] * shards, nothing, best, documents=documents, share=share)
 
 
 @dataclass(slots=True)
@@ -136,7 +156,7 @@ class Scanner:
         found: list[tuple[dict[str, Any], int, bytes]] = []
         vectors: list[FloatArray] = []
         for hit in hits:
-            scan.counts[shard] += 1
+            scan.count(shard, hit["_seq_no"])
             blob = blob_of(self.spec, hit, VECTORS)
             document = readable(self.spec, blob)
             if document is None:

@@ -11,10 +11,11 @@ from typing import Any
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.encoders.base import Encoder
-from opensearch_multivector.errors import InputError, MismatchError
+from opensearch_multivector.errors import ClusterError, InputError, MismatchError
 from opensearch_multivector.ops.canary import store
-from opensearch_multivector.ops.canary.canary import Canary, Query
+from opensearch_multivector.ops.canary.canary import Answer, Canary, Query
 from opensearch_multivector.ops.canary.exact import Scan, Scanner, begin
+from opensearch_multivector.ops.canary.neighbours import depth_of, graphs_of, nearest
 from opensearch_multivector.ops.canary.queries import draw_queries, encoded, read_queries
 from opensearch_multivector.plugin.attachments import concrete_index, fingerprint_of
 from opensearch_multivector.queries.searcher import Searcher
@@ -70,9 +71,10 @@ def add_canary(
         queries=len(given),
         **settings,
     )
-    for first_stage, rerank in canary.ways:
-        canary.request(first_stage, rerank).on(searcher.spec, searcher.sidecar)
+    requests = [canary.request(*way).on(searcher.spec, searcher.sidecar) for way in canary.ways]
     kept = encoded(searcher, given)
+    for needs in {request.needs for request in requests}:
+        searcher.queries.encode([kept[0].query], needs)  # what can't be had is said before all documents are scored
     return _scanned(client, searcher, canary, kept, sample, watching)
 
 
@@ -148,6 +150,8 @@ def _scanned(
     if not any(scan.best):
         raise InputError(f"no document of index {index!r} has vectors that can be read: `osmv status`, `osmv doctor`")
     answered = [replace(each, answers=found) for each, found in zip(queries, scan.answers(), strict=True)]
+    if canary.graphs:
+        answered = _with_neighbours(client, index, searcher, canary, answered, scan, watching)
     # What was read before the index changed under the scan is not whole.
     if holder(client, searcher)[1] != canary.uuid:
         raise MismatchError(f"index {index!r} was made anew meanwhile: do it again")
@@ -165,6 +169,32 @@ def _scanned(
         store.delete_queries(client, replace(done, generation=done.generation - 1))
     store.delete_scan(client, done.name)
     return done
+
+
+def _with_neighbours(
+    client: OpenSearch,
+    index: str,
+    searcher: Searcher,
+    canary: Canary,
+    queries: Sequence[Query],
+    scan: Scan,
+    watching: Watching,
+) -> list[Query]:
+    """The queries with the nearest neighbours of each k-NN stage, or as they are where these can't be had."""
+    stages = graphs_of(canary)
+    needed = (
+        searcher.queries.encode([each.query for each in queries], frozenset({"vectors", "pooled"})) if stages else []
+    )
+    found: list[dict[str, tuple[Answer, ...]]] = [{} for _ in queries]
+    try:
+        for place, encoded_query in enumerate(needed):
+            for stage in stages:
+                count = depth_of(canary)
+                found[place][stage] = nearest(client, index, searcher.spec, stage, encoded_query, scan, count)
+    except ClusterError as error:
+        watching.message(f"HNSW is not watched by itself, as there are no exact nearest neighbours to be had: {error}")
+        return list(queries)
+    return [replace(each, neighbours=near) for each, near in zip(queries, found, strict=True)]
 
 
 def _going_on(client: OpenSearch, canary: Canary, watching: Watching) -> Scan | None:

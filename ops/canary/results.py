@@ -15,7 +15,8 @@ _WHAT = "the results of a canary's check"
 class Outcome:
     """One way to search, over all queries of the canary.
 
-    ``first_stage``, ``rerank``: as `Searcher.search` takes them; rerank "none": the first stage's own ranking.
+    ``first_stage``, ``rerank``: as `Searcher.search` takes them; rerank "none": the first stage's own ranking; "hnsw":
+    k-NN is held against the exact nearest neighbours in its own vectors instead, so that only the graphs' loss shows.
     ``recall``: mean share of the exact top ``k`` among the first stage's ``window_size`` candidates; ``overlap`` and
     ``rbo``: how far the final page of k hits agrees with the exact one (None: not known from a sample).
     ``recall_oldest``, ``recall_newest``: the recall of the quarter of the documents that was written first, and last

@@ -25,37 +25,53 @@ _BLOBS = 50
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What of the answers still stands: ``gone`` and ``changed`` ids are left out, ``lost`` ones are missed."""
+    """What of the answers still stands: ``gone`` and ``changed`` ids are left out, ``lost`` ones are missed.
+
+    ``same``: ids of all that were not written since, the nearest neighbours among them.
+    """
 
     gone: frozenset[str]
     changed: frozenset[str]
     lost: frozenset[str]
+    same: frozenset[str]
 
     def of(self, query: Query) -> list[Answer]:
         """The answers that a search should find."""
         return [each for each in query.answers if each.doc_id not in self.gone and each.doc_id not in self.changed]
 
+    def near(self, query: Query, first_stage: str) -> list[Answer]:
+        """The nearest neighbours that k-NN should find: of what was written since their vectors may be others."""
+        return [each for each in query.neighbours[first_stage] if each.doc_id in self.same]
+
+    def known(self, queries: Sequence[Query]) -> set[str]:
+        """Ids of all that stands."""
+        return set(self.same).union(*({each.doc_id for each in self.of(query)} for query in queries))
+
 
 def still_standing(client: OpenSearch, searcher: Searcher, index: str, queries: Sequence[Query]) -> Standing:
     """Look the answers up in ``index``, which holds the vectors. Raises ClusterError."""
     answers = {each.doc_id: each for query in queries for each in query.answers}
+    near = {each.doc_id: each for query in queries for found in query.neighbours.values() for each in found}
+    every = near | answers
     there: dict[str, int] = {}
-    for ids in _batches(sorted(answers), _IDS):
-        there |= {hit["_id"]: hit["_seq_no"] for hit in _search(client, index, _ids_body(ids))}
     # Of a sidecar's documents the user's index says which are there; those beside may be orphans, or missing.
-    alive = set(there)
-    if searcher.sidecar is not None:
-        alive = set()
-        for ids in _batches(sorted(answers), _IDS):
+    alive: set[str] = set()
+    for ids in _batches(sorted(every), _IDS):
+        there |= {hit["_id"]: hit["_seq_no"] for hit in _search(client, index, _ids_body(ids))}
+        if searcher.sidecar is not None:
             alive |= {hit["_id"] for hit in _search(client, searcher.sidecar.index, _ids_body(ids))}
+    if searcher.sidecar is None:
+        alive = set(there)
+    same = {doc_id for doc_id in alive & there.keys() if there[doc_id] == every[doc_id].seq_no}
+    alive &= answers.keys()
     lost = alive - there.keys()
     changed: set[str] = set()
-    rewritten = sorted(doc_id for doc_id in alive & there.keys() if there[doc_id] != answers[doc_id].seq_no)
+    rewritten = sorted((alive & there.keys()) - same)
     for doc_id, blob in blobs_of(client, index, searcher.spec, rewritten):
         if blob is not None and hash_of(blob) == answers[doc_id].blob:
             continue  # written, and its vectors are what they were
         (lost if readable(searcher.spec, blob) is None else changed).add(doc_id)
-    return Standing(frozenset(answers.keys() - alive), frozenset(changed), frozenset(lost))
+    return Standing(frozenset(answers.keys() - alive), frozenset(changed), frozenset(lost), frozenset(same))
 
 
 def blobs_of(client: OpenSearch, index: str, spec: FieldSpec, ids: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:

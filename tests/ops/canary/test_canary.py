@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from attached_index import AttachedIndex
 from opensearchpy import OpenSearch
-from small_index import SmallIndex
+from small_index import SmallIndex, unit
 
 from opensearch_multivector.encoding.maxsim import maxsim
 from opensearch_multivector.errors import InputError, MismatchError
@@ -36,7 +36,7 @@ from opensearch_multivector.ops.canary import exact as scanning
 pytestmark = pytest.mark.integration
 
 # Of random vectors no first stage finds much among few candidates; among all it must find all.
-WIDE = {"window_size": 400, "reranks": ("client",)}
+WIDE = {"window_size": 400, "reranks": ("client",), "graphs": False}
 
 
 def add(client: OpenSearch, name: str, index: str, **options: Any) -> Canary:
@@ -152,6 +152,26 @@ def test_lost_codes_of_the_newest_documents_show_in_their_quarter(
     assert found.recall_newest < 0.3
     assert found.recall_oldest is not None
     assert found.recall_oldest > 0.8
+
+
+def test_graphs_are_held_against_exact_neighbours(client: OpenSearch, name: str, still: SmallIndex) -> None:
+    cut = "dense:min_score=1.87"  # as a graph whose search ends early, this loses neighbours
+    canary = add(client, name, still.name, first_stages=("dense", cut, "codes"), window_size=30, graphs=True)
+    pooled = {doc_id: unit(vectors.mean(axis=0)) for doc_id, vectors in still.vectors.items()}
+    for each in store.get_queries(client, canary):
+        assert each.query.pooled is not None
+        scores = {doc_id: float(vector @ each.query.pooled) for doc_id, vector in pooled.items()}
+        nearest = sorted(scores, key=lambda doc_id: -scores[doc_id])[:30]
+        assert each.neighbours.keys() == {"dense", cut}
+        assert [answer.doc_id for answer in each.neighbours["dense"]] == nearest
+        ages = [answer.age for answer in each.neighbours["dense"]]
+        assert min(ages) < 0.25 < 0.75 < max(ages)
+    outcomes = {each.way: each for each in check_canary(client, canary).outcomes}
+    assert outcomes.keys() == {"dense/client", "dense/hnsw", f"{cut}/client", f"{cut}/hnsw", "codes/client"}
+    whole = outcomes["dense/hnsw"]
+    assert (whole.recall, whole.recall_oldest, whole.recall_newest) == (1, 1, 1)
+    assert outcomes[f"{cut}/hnsw"].recall < 0.9
+    assert outcomes[f"{cut}/hnsw"].worst
 
 
 def test_a_sample_gives_nearly_the_same_recall(client: OpenSearch, name: str, small: SmallIndex) -> None:
