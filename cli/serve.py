@@ -114,9 +114,9 @@ def serve(
         figures=figures,
         canaries_every=seconds_of(canaries_every) if canaries_every else 0.0,
     )
-    log_to_stderr(access_log)
     pool_size = max(16, 2 * max_concurrent)
     app = make_app(cluster.connect(), cluster.connect_async(pool_size=pool_size), settings)
-    listening = listen(host, port)
     config = server_config(app, tls_cert, tls_key)
+    listening = listen(host, port)
+    log_to_stderr(access_log)
     run(config, listening, lambda url: print(f"osmv serve at {url} (Ctrl-C ends)", flush=True))

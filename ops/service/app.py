@@ -324,6 +324,7 @@ def make_app(
         middleware.insert(0, cors)
     refused: Any = {HTTPException: _refused}
     app = Starlette(routes=routes, middleware=middleware, lifespan=service.lifespan, exception_handlers=refused)
+    app.state.service = service
     app.router.redirect_slashes = False  # to wherever the request's Host says
     return app
 

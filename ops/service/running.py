@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
@@ -80,8 +81,11 @@ def server_config(app: Any, certificate: Path | None = None, key: Path | None = 
 def run(config: uvicorn.Config, listening: socket.socket, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or Ctrl-C; ``ready`` is told the address. What is being answered then is answered first.
 
-    Raises InputError where the certificate can't be used.
+    Raises InputError where the certificate can't be used, SystemExit at the end.
     """
+    # uvicorn ends by raising the signal once more, which is no failure here.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, _end)
     try:
         config.load()
     except OSError as error:  # ssl.SSLError is one
@@ -90,6 +94,10 @@ def run(config: uvicorn.Config, listening: socket.socket, ready: Callable[[str],
     shown = f"[{host}]" if ":" in host else host
     ready(f"{'https' if config.is_ssl else 'http'}://{shown}:{port}")
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def _end(*_: Any) -> None:
+    raise SystemExit(0)
 
 
 def log_to_stderr(access: bool) -> None:

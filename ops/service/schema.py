@@ -92,7 +92,7 @@ class Search(Query):
     min_score: float | None = None
     explain: bool = False
     compare: bool = False
-    time_budget: Annotated[float, Field(gt=0, le=60)] | None = None
+    time_budget: Annotated[float, Field(ge=0.01, le=60)] | None = None
     degrade: bool = True
 
 

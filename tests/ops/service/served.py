@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 
-from opensearch_multivector.ops.service.app import Settings, make_app
+from opensearch_multivector.ops.service.app import Service, Settings, make_app
 from opensearch_multivector.ops.service.auth import make_door
 from opensearch_multivector.ops.service.running import listen, server_config
 from opensearch_multivector.plugin.connection import connect, connect_async
@@ -38,7 +38,9 @@ def documents() -> list[dict[str, Any]]:
     for place, (animal, doing) in enumerate((animal, doing) for animal in ANIMALS for doing in DOINGS):
         tenant = "ab"[place % 2]
         text = f"{animal} {doing}"
-        found.append({"id": f"d{place:02}", "title": animal, "text": text, "tenant": tenant, "secret": f"secret-of-{tenant}"})
+        found.append(
+            {"id": f"d{place:02}", "title": animal, "text": text, "tenant": tenant, "secret": f"secret-of-{tenant}"}
+        )
     return found
 
 
@@ -63,6 +65,7 @@ class Served:
 
     def __init__(self, node_url: str, settings: Settings) -> None:
         self.app = make_app(connect(node_url), connect_async(node_url, pool_size=32), settings)
+        self.service: Service = self.app.state.service
         listening = listen("127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         self._server = uvicorn.Server(server_config(self.app))

