@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 _EXAMPLE = """
 Example:  osmv exporter --index 'articles*' --port 9630
 
-Exit codes: 0 ended by Ctrl-C, or printed with --once; 1 with --once something could not be read; 2 bad options or an
-address that is taken; 5 the extra `ops` is not installed.
+Exit codes: 0 ended by Ctrl-C or SIGTERM, or printed with --once; 1 with --once something could not be read; 2 bad
+options or an address that is taken; 5 the extra `ops` is not installed.
 """
 
 
@@ -45,6 +45,7 @@ def exporter(
 ) -> None:
     """Show Prometheus how the fields, the native plugin and the canaries of a cluster do, at /metrics."""
     import logging
+    import signal
     from threading import Event
 
     from opensearch_multivector.ops.canary.watch import Watch, seconds_of
@@ -62,6 +63,8 @@ def exporter(
         _print(registry, watched)
         return
     canaries = Watch(cluster.connect(), seconds_of(check_canaries)) if check_canaries else None
+    # In a container nothing but a handler ends the first process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     serving = Exporter(registry, host, port).start()
     if canaries is not None:
         canaries.start(Event())

@@ -95,9 +95,10 @@ def watched(client: OpenSearch, patterns: Sequence[str] = ()) -> list[Watched]:
         for each in attachments
         if not each.detaching
     }
-    params = {"filter_path": f"*.mappings._meta.{META_KEY}", "expand_wildcards": "open"}
+    params = {"filter_path": f"*.mappings._meta.{META_KEY}", "ignore_unavailable": "true"}
     with cluster_errors():
-        mappings = client.indices.get_mapping(index="*", params=params)
+        # By the patterns, as a user who may not read all indices may not ask for all.
+        mappings = client.indices.get_mapping(index=",".join(patterns) or "*", params=params)
     held = {(each.target, each.field) for each in attachments}
     for index, body in mappings.items():
         for field in described_fields(body["mappings"]):

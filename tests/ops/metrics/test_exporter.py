@@ -28,7 +28,17 @@ from opensearch_multivector.ops.metrics import readings
 from opensearch_multivector.ops.metrics.canaries import add_check
 from opensearch_multivector.ops.metrics.cluster import ClusterMetrics, Part, Readings
 from opensearch_multivector.ops.metrics.exporter import Exporter, new_registry
-from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Mode, update_attachment
+from opensearch_multivector.plugin import attachments
+from opensearch_multivector.plugin.attachments import (
+    IN_PLACE,
+    SIDECAR,
+    Attachment,
+    Mode,
+    every_attachment,
+    put_attachment,
+    remove_attachment,
+    update_attachment,
+)
 from opensearch_multivector.plugin.connection import connect
 from opensearch_multivector.plugin.state import STATE_INDEX
 
@@ -291,7 +301,30 @@ class TestOnTheNode:
         assert not into.values
         client.indices.delete(index=attachment.target)
 
-    def test_the_command_serves_until_it_is_ended(self, node_url: str) -> None:
+    def test_attachments_are_found_page_by_page(
+        self, client: OpenSearch, index_name: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(attachments, "_PAGE", 2)
+        names = {f"{index_name}-{number}" for number in range(5)}
+        for name in names:
+            put_attachment(client, Attachment(name, "any", "mv", IN_PLACE, name, ("text",), "any", "any"))
+        client.indices.refresh(index=STATE_INDEX)
+        assert {each.index for each in every_attachment(client)} >= names
+        for name in names:
+            remove_attachment(client, name, "mv")
+
+    def test_it_refreshes_nobodys_index(self, client: OpenSearch, index_name: str) -> None:
+        make_index(client, index_name, shards=1)
+        client.indices.put_settings(index=index_name, body={"index.refresh_interval": "-1"})
+        attach(client, index_name, IN_PLACE)
+        put(client, index_name, {"d1": {"text": "one"}})
+        into = Readings()
+        for read_ in (readings.read_fields, readings.read_sizes, readings.read_samples):
+            read_(client, [index_name], into)
+        assert client.count(index=index_name)["count"] == 0
+
+    @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+    def test_the_command_serves_until_it_is_ended(self, node_url: str, sent: signal.Signals) -> None:
         command = [sys.executable, "-m", "opensearch_multivector.cli.main", "exporter", "--port", "0"]
         environment = os.environ | {"OSMV_URL": node_url}
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
@@ -300,5 +333,5 @@ class TestOnTheNode:
             with urllib.request.urlopen(url, timeout=60) as answer:
                 body = answer.read().decode()
             assert 'osmv_exporter_up{part="fields"}' in body
-            running.send_signal(signal.SIGINT)
+            running.send_signal(sent)
             assert running.wait(30) == 0
