@@ -318,9 +318,8 @@ class TestOnTheNode:
         client.indices.put_settings(index=index_name, body={"index.refresh_interval": "-1"})
         attach(client, index_name, IN_PLACE)
         put(client, index_name, {"d1": {"text": "one"}})
-        into = Readings()
         for read_ in (readings.read_fields, readings.read_sizes, readings.read_samples):
-            read_(client, [index_name], into)
+            read(read_, client, index_name)
         assert client.count(index=index_name)["count"] == 0
 
     @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
