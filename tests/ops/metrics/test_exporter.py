@@ -100,7 +100,7 @@ class TestWhenItIsAsked:
         seen = [shown(metrics) for _ in range(3)]
         assert 0.8 < time.monotonic() - began < 5
         assert slow.calls == 2, "a second one was begun beside the one under way"
-        assert quick.calls == 4
+        assert quick.calls > 2
         assert seen[2]["osmv_exporter_age_seconds samples"] > 0.8 > seen[2]["osmv_exporter_age_seconds nodes"]
         slow.go.set()
 
