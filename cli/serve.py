@@ -53,6 +53,16 @@ def serve(
     canaries_every: Annotated[
         str | None, typer.Option(help="Check the canaries as often: 5m, 1h; default: they are left to others.")
     ] = None,
+    events: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of searches that is written to the index osmv-events.")
+    ] = 0.0,
+    traces: Annotated[
+        bool, typer.Option("--traces", help="OpenTelemetry traces, to where its own variables say (extra otel).")
+    ] = False,
+    with_text: Annotated[
+        bool, typer.Option("--with-text", help="Events and traces with what was searched for.")
+    ] = False,
+    warm: Annotated[bool, typer.Option(help="Ready once the encoders of all that is served are loaded.")] = True,
     access_log: Annotated[bool, typer.Option(help="A line of JSON on stderr for each request.")] = True,
     max_concurrent: Annotated[int, typer.Option(min=1, help="Searches under way at once.", rich_help_panel=_PANEL)] = 8,
     max_waiting: Annotated[
@@ -103,6 +113,7 @@ def serve(
     check_address(host, door.needs_token)
     settings = Settings(
         door=door,
+        indices=tuple(index or ("*",)),
         bounds=Bounds(max_window, time_budget),
         capacity=max_concurrent,
         queue=max_waiting,
@@ -113,6 +124,10 @@ def serve(
         cors=tuple(cors_origin or ()),
         figures=figures,
         canaries_every=seconds_of(canaries_every) if canaries_every else 0.0,
+        warm=warm,
+        events=events,
+        traces=traces,
+        told=with_text,
     )
     pool_size = max(16, 2 * max_concurrent)
     app = make_app(cluster.connect(), cluster.connect_async(pool_size=pool_size), settings)

@@ -27,10 +27,12 @@ from starlette.routing import Route
 
 from opensearch_multivector.errors import OsmvError
 from opensearch_multivector.ops.canary import Watch
+from opensearch_multivector.ops.metrics.events import SearchEvents
 from opensearch_multivector.ops.metrics.exporter import new_registry
 from opensearch_multivector.ops.metrics.names import prometheus
 from opensearch_multivector.ops.metrics.readings import parts
 from opensearch_multivector.ops.metrics.searching import SearchMetrics
+from opensearch_multivector.ops.metrics.tracing import SearchTraces, traces_over_http
 from opensearch_multivector.ops.service import openapi, schema
 from opensearch_multivector.ops.service.auth import Caller, Door
 from opensearch_multivector.ops.service.catalogue import Catalogue
@@ -62,10 +64,13 @@ class Settings:
     ``capacity`` searches are under way at once, ``queue`` more wait, each ``patience`` seconds at most. ``rate``: calls
     a second of one caller after the first ``burst``; 0: any number. ``body_bytes``: of the largest request.
     ``cors``: origins of pages that may call; none, by default. ``figures``: a folder of `osmv reproduce`.
-    ``canaries_every``: seconds between two checks of the canaries; 0: they are left to others.
+    ``canaries_every``: seconds between two checks of the canaries; 0: they are left to others. ``warm``: it is ready
+    once the encoders of what it serves are loaded. ``events``: the share of searches that is written to the cluster;
+    ``traces``: OpenTelemetry is told of each; both with the query's text where that is ``told``.
     """
 
     door: Door
+    indices: tuple[str, ...] = ("*",)
     bounds: Bounds = field(default_factory=Bounds)
     capacity: int = 8
     queue: int = 64
@@ -76,30 +81,35 @@ class Settings:
     cors: tuple[str, ...] = ()
     figures: Path | None = None
     canaries_every: float = 0.0
+    warm: bool = True
+    events: float = 0.0
+    traces: bool = False
+    told: bool = False
 
 
 class Service:
     """What the routes share."""
 
-    def __init__(
-        self,
-        client: OpenSearch,
-        async_client: AsyncOpenSearch,
-        settings: Settings,
-        observer: Observer | None = None,
-    ) -> None:
+    def __init__(self, client: OpenSearch, async_client: AsyncOpenSearch, settings: Settings) -> None:
         self.settings = settings
         self.gate = Gate(settings.capacity, settings.queue, settings.patience)
         self.rates = Rates(settings.rate, settings.burst)
-        self.registry = new_registry(parts(client))
+        self.registry = new_registry(parts(client, settings.indices))
         self.metrics = ServiceMetrics(self.registry, self.gate)
-        observers = [SearchMetrics(self.registry), *([observer] if observer else ())]
-        self.searches = Searches(async_client, settings.bounds, Observers(*observers))
+        observers: list[Observer] = [SearchMetrics(self.registry)]
+        self._closing: list[SearchEvents | SearchTraces] = []
+        if settings.events:
+            events = SearchEvents(client, settings.events, text=settings.told, registry=self.registry)
+            self._closing.append(events)
+        if settings.traces:
+            self._closing.append(traces_over_http("osmv-serve", text=settings.told))
+        self.searches = Searches(async_client, settings.bounds, Observers(*observers, *self._closing))
         self.catalogue = Catalogue(client, self.searches.encoders, settings.figures)
         self.files = console_files()
         self._client = client
         self._began = time.monotonic()
         self._ready: tuple[float, bool] = (-_READY_SECONDS, False)
+        self._warm = not settings.warm
         self._scrape = asyncio.Lock()
 
     @asynccontextmanager
@@ -110,12 +120,26 @@ class Service:
             Watch(self._client, self.settings.canaries_every).start(
                 stop, failed=lambda error: _LOG.warning("canaries: %s", error)
             )
+        warming = asyncio.create_task(self._load_encoders())
         try:
             yield
         finally:
             stop.set()
+            warming.cancel()
             self.catalogue.close()
             await self.searches.client.close()
+            for observer in self._closing:
+                await asyncio.to_thread(observer.close)
+
+    async def _load_encoders(self) -> None:
+        """So that nobody's first search has to wait for them; again and again until the cluster answers."""
+        while not self._warm:
+            try:
+                await self.catalogue.load_encoders(self.settings.indices)
+                self._warm = True
+            except OsmvError as error:
+                _LOG.warning("encoders are not loaded yet: %s", error)
+                await asyncio.sleep(_READY_SECONDS)
 
     async def search(self, request: Request) -> Response:
         """POST /search."""
@@ -226,7 +250,9 @@ class Service:
         return Response('{"status":"alive"}', media_type="application/json")
 
     async def readyz(self, _: Request) -> Response:
-        """GET /readyz: the cluster answered a moment ago."""
+        """GET /readyz: the encoders are loaded, and the cluster answered a moment ago."""
+        if not self._warm:
+            raise RefusalError(503, "unavailable", "the encoders are not loaded yet")
         at, ready = self._ready
         if time.monotonic() - at >= _READY_SECONDS:
             try:
@@ -280,11 +306,9 @@ class Service:
         return caller.name if self.settings.door.needs_token else remote
 
 
-def make_app(
-    client: OpenSearch, async_client: AsyncOpenSearch, settings: Settings, observer: Observer | None = None
-) -> Starlette:
+def make_app(client: OpenSearch, async_client: AsyncOpenSearch, settings: Settings) -> Starlette:
     """The application over these clients; it closes the asynchronous one. Raises MissingDependencyError."""
-    service = Service(client, async_client, settings, observer)
+    service = Service(client, async_client, settings)
     endpoints = {
         "/search": service.search,
         "/search/many": service.search_many,

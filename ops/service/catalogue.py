@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.errors import OsmvError
+from opensearch_multivector.errors import MismatchError, OsmvError
 from opensearch_multivector.indexing.backfill import Status, status_of
 from opensearch_multivector.ops.canary import get_results, names
 from opensearch_multivector.ops.canary.results import Check, Point
@@ -132,6 +132,19 @@ class Catalogue:
     async def pareto(self) -> schema.ParetoAnswer:
         """Raises InputError where the figures can't be read."""
         return await self._kept.get("pareto", self._read_pareto)
+
+    async def load_encoders(self, patterns: tuple[str, ...]) -> None:
+        """Load those of all fields of these indices. Raises ClusterError."""
+        await self._kept.get("encoders", lambda: self._load_encoders(patterns))
+
+    def _load_encoders(self, patterns: tuple[str, ...]) -> None:
+        for each in watched(self._client, patterns):
+            try:
+                encoder = self._encoders.of(read_spec(self._client, each.target, each.field).vectors)
+            except MismatchError:  # it has gone, or is of a later release, which its searches say
+                continue
+            if encoder is not None:
+                encoder.load()
 
     def _read_indices(self) -> tuple[list[Watched], dict[str, list[str]]]:
         found = watched(self._client)

@@ -52,4 +52,4 @@ def service(serve: Callable[[Settings], Served]) -> Served:
 def guarded(serve: Callable[[Settings], Served], tmp_path_factory: pytest.TempPathFactory) -> Served:
     """With an operator's token and tenants'."""
     path: Path = tokens_file(tmp_path_factory.mktemp("tokens"))
-    return serve(Settings(make_door(OPERATOR, path, ("*",), filters=True), rate=0.0))
+    return serve(Settings(make_door(OPERATOR, path, ("*",), filters=True), rate=0.0, warm=False))

@@ -97,4 +97,4 @@ class Served:
 
 def open_settings(filters: bool = False, **options: Any) -> Settings:
     """Of a service without tokens."""
-    return Settings(**({"door": make_door(None, None, ("*",), filters), "rate": 0.0} | options))
+    return Settings(**({"door": make_door(None, None, ("*",), filters), "rate": 0.0, "warm": False} | options))

@@ -9,14 +9,19 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
 import httpx
 import pytest
 from hostile import osmv
-from served import INDEX, OPERATOR
+from opensearchpy import OpenSearch
+from served import INDEX, OPERATOR, Served, open_settings
+
+from opensearch_multivector.ops.service.app import Settings
+from opensearch_multivector.plugin.mapping import read_spec
 
 COMMAND = [sys.executable, "-m", "opensearch_multivector.cli.main", "serve"]
 
@@ -56,7 +61,7 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_ends_when_what_is_asked_is_answered(node_url: str, articles: str, tmp_path: Path) -> None:
     token = tmp_path / "token"
     token.write_text(f"{OPERATOR}\n")
-    options = ["--port", "0", "--host", "0.0.0.0", "--api-token-file", str(token), "--max-concurrent", "1"]
+    options = ["--port", "0", "--host", "0.0.0.0", "--api-token-file", str(token), "--max-concurrent", "1", "--no-warm"]
     log = tmp_path / "log"
     with log.open("wb") as errors:
         serving = subprocess.Popen(
@@ -95,6 +100,29 @@ def test_it_ends_when_what_is_asked_is_answered(node_url: str, articles: str, tm
     assert OPERATOR not in written
     lines = [json.loads(line) for line in written.splitlines()]
     assert [line["status"] for line in lines if line["route"] == "/search"] == [200] * 5
+
+
+@pytest.mark.integration
+def test_it_is_ready_once_the_encoders_are_loaded_and_writes_events(
+    serve: Callable[[Settings], Served], client: OpenSearch
+) -> None:
+    served = serve(open_settings(warm=True, events=1.0, indices=(INDEX,)))
+    end = time.monotonic() + 60
+    while served.get("/readyz").status_code != 200:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert served.service.searches.encoders.of(read_spec(client, INDEX).vectors)._model is not None
+    answer = served.search(query="bees", size=3)
+    names = {stage["name"] for stage in answer["stages"]}
+    assert "encode" in names
+    served.stop()  # writes what waits
+    try:
+        client.indices.refresh(index="osmv-events-*")
+        (event,) = client.search(index="osmv-events-*", body={"query": {"term": {"index": INDEX}}})["hits"]["hits"]
+        assert event["_source"]["hits"] == 3
+        assert "text" not in event["_source"]
+    finally:
+        client.indices.delete(index="osmv-events-*")
 
 
 def address(stream: IO[bytes] | None) -> str:

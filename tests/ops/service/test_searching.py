@@ -14,11 +14,12 @@ from served import INDEX, Served, documents
 from tiny_visual import save_colpali
 
 from opensearch_multivector.encoding.codecs import decode_blob, encode_blob
-from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder, load_image_encoder
+from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder
 from opensearch_multivector.encoding.maxsim import maxsim
 from opensearch_multivector.indexing.attach.apply import attach
 from opensearch_multivector.indexing.attach.wanted import Wanted
 from opensearch_multivector.indexing.backfill import Filler
+from opensearch_multivector.ops.service import encoders
 from opensearch_multivector.plugin.attachments import SIDECAR, remove_attachment, sidecar_name
 from opensearch_multivector.plugin.fields import EncoderRef, FieldSpec
 from opensearch_multivector.plugin.mapping import index_body
@@ -222,7 +223,7 @@ def test_an_image_is_a_part_where_the_encoder_takes_images(
     service: Served, client: OpenSearch, index_name: str, tmp_path: Path
 ) -> None:
     save_colpali(tmp_path / "colpali")
-    visual = load_image_encoder(str(tmp_path / "colpali"))
+    visual: Any = encoders.load_encoder(str(tmp_path / "colpali"))  # the service's own
     images = pytest.importorskip("PIL.Image")
     colours = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
     encoded = visual.encode_images([images.new("RGB", (28, 28), colour) for colour in colours.values()])
