@@ -104,6 +104,7 @@ function shortcut(event) {
   else if (event.key === "/") byId("query-0")?.focus();
   else if (event.key === "j" || event.key === "k") stepHit(event.key === "j" ? 1 : -1);
   else if (event.key === "h") byId("heat-map")?.focus();
+  else if (event.key === "r") open(true);
   else if (event.key === "t") nextTheme();
   else if (event.key === "?") byId("help").showModal();
   else return;
@@ -126,6 +127,10 @@ document.querySelector(".skip").addEventListener("click", (event) => {
   main.focus();
 });
 document.addEventListener("keydown", shortcut);
+// The view that is shown already is read anew.
+document.querySelector(".bar nav").addEventListener("click", (event) => {
+  if (event.target.closest("a")?.hash === location.hash) open(true);
+});
 addEventListener("hashchange", () => open(true));
 
 setTheme(theme());

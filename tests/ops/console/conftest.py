@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_visit import ARTICLES, DOCUMENTS, HOSTILE, LOOKS, Look, Visit
+from console_visit import ARTICLES, CANARY, DOCUMENTS, FIGURES, HOSTILE, LOOKS, Look, Visit
 from hostile_texts import PAYLOADS, texts
 from opensearchpy import OpenSearch
 
 from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder
+from opensearch_multivector.evaluation.reproduce.outcomes import FORMAT_VERSION
 from opensearch_multivector.indexing import index_documents
+from opensearch_multivector.ops.canary import add_canary, check_canary, names, remove_canary
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="the console's tests want playwright (dev)")
 
@@ -63,12 +66,45 @@ def indices(client: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="session")
-def service(node_url: str, indices: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def canary(client: OpenSearch, indices: None) -> Iterator[None]:
+    """A canary that was checked once."""
+    if CANARY in names(client):
+        remove_canary(client, CANARY)
+    ways = {"first_stages": ("dense", "bm25"), "reranks": ("client", "none"), "k": 3}
+    made = add_canary(client, CANARY, ARTICLES, draw=4, encoder=load_encoder(MINILM_INT8), **ways)
+    assert made is not None
+    check_canary(client, made)
+    yield
+    remove_canary(client, CANARY)
+
+
+@pytest.fixture(scope="session")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `osmv reproduce` leaves it; the figures are those of benchmarks on SciFact."""
+    out = tmp_path_factory.mktemp("figures")
+    for name, quality, latency, size in FIGURES:
+        header = {
+            "index": {"name": name, "store_bytes": size},
+            "results": {"measures": {"nDCG@10": quality}, "latency_ms": {"total": {"p50": latency}}},
+        }
+        row = {"name": name, "collection": "scifact", "expected": {"nDCG@10": quality}, "tolerance": 0.01, "source": ""}
+        kept = {"format_version": FORMAT_VERSION, "matrix": "here", "title": "", "row": row, "header": header}
+        kept |= {"spec": "", "data": "", "index": None, "run": "", "seconds": 1.0}
+        folder = out / "rows" / f"here.{name.replace('/', '-')}"
+        folder.mkdir(parents=True)
+        (folder / "result.json").write_text(json.dumps(kept))
+    return out
+
+
+@pytest.fixture(scope="session")
+def service(
+    node_url: str, indices: None, canary: None, figures: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
     """`osmv serve`, as an operator starts it; its address."""
     log = tmp_path_factory.mktemp("service") / "log"
     port = free_port()
     command = [sys.executable, "-m", "opensearch_multivector.cli.main", "serve", "--port", str(port)]
-    options = ["--index", ARTICLES, "--index", HOSTILE, "--allow-filters", "--rate", "0"]
+    options = ["--index", f"{ARTICLES}*", "--allow-filters", "--rate", "0", "--figures", str(figures)]
     with log.open("wb") as output:
         running = subprocess.Popen(
             [*command, *options], env=os.environ | {"OSMV_URL": node_url}, stdout=output, stderr=output

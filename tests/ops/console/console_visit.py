@@ -11,6 +11,16 @@ SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 ARTICLES = "osmv-test-console"
 MAX_PARTS = 8
 HOSTILE = "osmv-test-console-hostile"
+CANARY = "osmv-test-console"
+# Name, nDCG@10, milliseconds, bytes.
+FIGURES = (
+    ("bm25", 0.665, 3.1, 9_000_000),
+    ("dense", 0.645, 6.2, 12_000_000),
+    ("slim", 0.671, 8.0, 60_000_000),
+    ("codes/native", 0.702, 9.4, 108_000_000),
+    ("dense/client", 0.689, 14.9, 110_000_000),
+    ("codes/client", 0.702, 17.1, 108_000_000),
+)
 DOCUMENTS = (
     ("bees", "Honey bees", "Bees find their way home by the position of the sun and by landmarks along the hedge."),
     ("terns", "Arctic terns", "Terns migrate from pole to pole and back, led by the stars and the magnetic field."),

@@ -9,7 +9,7 @@ from console_visit import LOOKS, Look, Visit
 
 pytestmark = pytest.mark.integration
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="wants axe-playwright-python (dev)")
-VIEWS = ("search", "coverage", "canaries", "probe", "pareto")
+VIEWS = ("coverage", "canaries", "probe", "pareto", "search")
 
 
 def check(visit: Visit, what: str) -> None:
