@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,16 +15,22 @@ from scraped import SEARCHED, Prometheus, Searched, ready
 from small_index import make_index
 
 from opensearch_multivector import Searcher
+from opensearch_multivector.errors import MismatchError
+from opensearch_multivector.ops.canary import add_canary, check_canary, remove_canary
 from opensearch_multivector.ops.dashboards.files import export_dashboards
 from opensearch_multivector.ops.metrics.exporter import Exporter, new_registry
 from opensearch_multivector.ops.metrics.readings import parts
 from opensearch_multivector.ops.metrics.searching import SearchMetrics
+from opensearch_multivector.ops.service.limits import Gate
+from opensearch_multivector.ops.service.metrics import ServiceMetrics
 from opensearch_multivector.plugin.node.configure import free_port
 
 
 @pytest.fixture(scope="module")
 def searched(client: OpenSearch) -> Iterator[Searched]:
     """One of its documents has a damaged blob."""
+    with contextlib.suppress(MismatchError):  # of a run that was killed
+        remove_canary(client, SEARCHED)
     client.indices.delete(index=SEARCHED, ignore_unavailable=True)
     small = make_index(client, SEARCHED, count=30)
     damaged = small.body("d003") | {"mv.vectors": base64.b64encode(b"no blob").decode()}
@@ -33,8 +40,16 @@ def searched(client: OpenSearch) -> Iterator[Searched]:
     exporter = Exporter(registry).start()
     searched = Searched(searcher, exporter.url)
     searched.search()
+    canary = add_canary(client, SEARCHED, SEARCHED, draw=5, k=5, window_size=20, first_stages=("codes",))
+    assert canary is not None
+    check_canary(client, canary)
+    service = ServiceMetrics(registry, Gate(capacity=2, queue=4, patience=1.0))
+    with service.in_flight():
+        service.answered("/search", 200, 0.1)
+    service.refused("rate")
     yield searched
     exporter.stop()
+    remove_canary(client, SEARCHED)
     client.indices.delete(index=SEARCHED)
 
 

@@ -47,11 +47,11 @@ class Prometheus:
         data = self.get("query", query=expression)
         return data["result"] if data["resultType"] == "vector" else [data]
 
-    def until(self, holds: Callable[[], Any], seconds: float = 90.0) -> Any:
-        """What ``holds`` gives once it is something."""
+    def until(self, holds: Callable[[], Any], left: object = "", seconds: float = 90.0) -> Any:
+        """What ``holds`` gives once it is something; ``left``: what a failure shows."""
         end = time.monotonic() + seconds
         while not (found := holds()):
-            assert time.monotonic() < end, f"not within {seconds} s"
+            assert time.monotonic() < end, f"not within {seconds} s {left}"
             time.sleep(0.3)
         return found
 
