@@ -266,9 +266,12 @@ def _tell(found: Check, as_json: bool) -> None:
 
 
 def _show(found: Check) -> None:
-    about = "about " if found.share < 1 else ""
+    from opensearch_multivector.ops.canary.results import GRAPHS
+
     for each in found.outcomes:
-        figures = [f"recall@{found.k} {about}{each.recall:.3f}", f"overlap {about}{each.overlap:.3f}"]
+        about = "about " if found.share < 1 and each.rerank != GRAPHS else ""
+        figures = [f"recall@{each.depth(found.k, found.window_size)} {about}{each.recall:.3f}"]
+        figures += [f"overlap {about}{each.overlap:.3f}"] if each.rerank != GRAPHS else []
         figures += [f"RBO {each.rbo:.3f}"] if each.rbo is not None else []
         for quarter, recall in (("oldest", each.recall_oldest), ("newest", each.recall_newest)):
             figures += [f"{quarter} quarter {recall:.3f}"] if recall is not None else []

@@ -18,8 +18,6 @@ from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.request import SearchRequest
 
 NO_RERANK = "none"
-# In place of a rerank: k-NN against the exact nearest neighbours.
-GRAPHS = "hnsw"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 

@@ -19,10 +19,10 @@ from opensearch_multivector.ops.canary.agreement import (
     order_agreement,
     share_of_top,
 )
-from opensearch_multivector.ops.canary.canary import GRAPHS, NO_RERANK, Answer, Canary, Query
+from opensearch_multivector.ops.canary.canary import NO_RERANK, Answer, Canary, Query
 from opensearch_multivector.ops.canary.exact import maxsims, readable
 from opensearch_multivector.ops.canary.make import holder
-from opensearch_multivector.ops.canary.results import Check, Outcome, Point
+from opensearch_multivector.ops.canary.results import GRAPHS, Check, Outcome, Point
 from opensearch_multivector.ops.canary.standing import (
     Standing,
     blobs_of,
@@ -130,15 +130,18 @@ def _checked(
 
 def _judged(outcome: Outcome, canary: Canary, baseline: Mapping[str, float] | None) -> Outcome:
     alarms: list[str] = []
+    depth = outcome.depth(canary.k, canary.window_size)
     if outcome.recall < canary.min_recall:
-        alarms.append(f"recall@{canary.k} is {outcome.recall:.3f}, below {canary.min_recall:g}")
-    for what, value in (("recall", outcome.recall), ("overlap", outcome.overlap)):
-        if baseline is not None and baseline[what] - value > canary.max_drop:
-            alarms.append(
-                f"{what}@{canary.k} is {value:.3f}, more than {canary.max_drop:g} below the {baseline[what]:.3f} that "
-                "it was"
-            )
+        alarms.append(f"recall@{depth} is {outcome.recall:.3f}, below {canary.min_recall:g}")
     known = baseline or {}
+    figures = {"recall": outcome.recall}
+    if outcome.rerank != GRAPHS:
+        figures["overlap"] = outcome.overlap
+    for what, value in figures.items():
+        if known.get(what, 0.0) - value > canary.max_drop:
+            alarms.append(
+                f"{what}@{depth} is {value:.3f}, more than {canary.max_drop:g} below the {known[what]:.3f} that it was"
+            )
     return replace(
         outcome, alarms=tuple(alarms), baseline_recall=known.get("recall"), baseline_overlap=known.get("overlap")
     )

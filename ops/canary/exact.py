@@ -140,6 +140,7 @@ class Scanner:
                 if self.clock() - noted > _NOTED_EVERY:
                     self.note(scan)
                     noted = self.clock()
+        self.progress(sum(scan.counts), sum(scan.counts))  # some documents have no vectors
         return True
 
     def _body(self, scan: Scan, shard: int, size: int) -> dict[str, Any]:

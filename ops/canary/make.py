@@ -15,8 +15,9 @@ from opensearch_multivector.errors import ClusterError, InputError, MismatchErro
 from opensearch_multivector.ops.canary import store
 from opensearch_multivector.ops.canary.canary import Answer, Canary, Query
 from opensearch_multivector.ops.canary.exact import Scan, Scanner, begin
-from opensearch_multivector.ops.canary.neighbours import depth_of, graphs_of, nearest
+from opensearch_multivector.ops.canary.neighbours import graphs_of, nearest
 from opensearch_multivector.ops.canary.queries import draw_queries, encoded, read_queries
+from opensearch_multivector.ops.canary.results import NEIGHBOURS
 from opensearch_multivector.plugin.attachments import concrete_index, fingerprint_of
 from opensearch_multivector.queries.searcher import Searcher
 
@@ -182,6 +183,7 @@ def _with_neighbours(
 ) -> list[Query]:
     """The queries with the nearest neighbours of each k-NN stage, or as they are where these can't be had."""
     stages = graphs_of(canary)
+    count = min(canary.window_size, NEIGHBOURS)
     needed = (
         searcher.queries.encode([each.query for each in queries], frozenset({"vectors", "pooled"})) if stages else []
     )
@@ -189,7 +191,6 @@ def _with_neighbours(
     try:
         for place, encoded_query in enumerate(needed):
             for stage in stages:
-                count = depth_of(canary)
                 found[place][stage] = nearest(client, index, searcher.spec, stage, encoded_query, scan, count)
     except ClusterError as error:
         watching.message(f"HNSW is not watched by itself, as there are no exact nearest neighbours to be had: {error}")

@@ -19,18 +19,11 @@ from opensearch_multivector.queries.first_stages import parse_first_stages
 from opensearch_multivector.queries.first_stages.dense import Dense
 from opensearch_multivector.queries.first_stages.fde import Fde
 
-_MOST = 100
-
 
 def graphs_of(canary: Canary) -> list[str]:
     """Those of the canary's first stages that are one search of HNSW graphs."""
     alone = {each: parse_first_stages(each).stages for each in dict.fromkeys(canary.first_stages)}
     return [each for each, stages in alone.items() if len(stages) == 1 and isinstance(stages[0], Dense | Fde)]
-
-
-def depth_of(canary: Canary) -> int:
-    """How many neighbours are watched: as many as there are candidates, up to a hundred."""
-    return min(canary.window_size, _MOST)
 
 
 def nearest(

@@ -8,6 +8,9 @@ from typing import Any
 
 from opensearch_multivector.plugin.stored_types import read_back
 
+# In place of a rerank: k-NN against the exact nearest neighbours.
+GRAPHS = "hnsw"
+NEIGHBOURS = 100
 _WHAT = "the results of a canary's check"
 
 
@@ -41,6 +44,10 @@ class Outcome:
     def way(self) -> str:
         """``FIRST_STAGE/RERANK``."""
         return f"{self.first_stage}/{self.rerank}"
+
+    def depth(self, k: int, window_size: int) -> int:
+        """How many exact answers the recall is of: ``k``, or as many neighbours as there are candidates, up to 100."""
+        return min(window_size, NEIGHBOURS) if self.rerank == GRAPHS else k
 
 
 @dataclass(frozen=True, slots=True)
