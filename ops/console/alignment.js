@@ -27,6 +27,7 @@ export async function alignmentOf(hit, request, host, add) {
     body = explained(answer, hit);
   } catch (error) {
     if (error.name === "AbortError") return;
+    if (error.status === undefined) console.error(error);
     const known = error.status === 409; // it has no vectors, which is no fault of the service's
     body = [known ? h("p", { class: "notice" }, `Its tokens can't be shown: ${error.message}.`) : problem(error), marked(hit.text, []), stored(hit.source)];
   }

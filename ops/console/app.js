@@ -40,6 +40,7 @@ async function open(moved) {
   } catch (error) {
     content = [h("h1", { class: "unseen" }, title), problem(error)];
     if (error.status === 401) askForToken();
+    if (error.status === undefined) console.error(error);
   }
   if (turn !== opening) return;
   show(main, content);

@@ -1,15 +1,13 @@
 // Queries whose exact answers are known: what each way to search still finds of them.
 
 import { get } from "./api.js";
-import { empty, h, table } from "./dom.js";
-import { percent, plural } from "./figures.js";
-
-const STATES = { ok: ["good", "✓ as it was"], dropped: ["bad", "▼ dropped"], unknown: ["", "not checked"] };
+import { empty, h, s, table } from "./dom.js";
+import { count, percent, plural } from "./figures.js";
 
 export async function canariesView() {
   const { canaries } = await get("canaries");
   return [
-    h("div", { class: "heading" }, h("h1", null, "Recall canaries"), h("p", { class: "note" }, "Recall of exact MaxSim’s best, by first stage and rerank, as last checked.")),
+    h("div", { class: "heading" }, h("h1", null, "Recall canaries"), h("p", { class: "note" }, "What of exact MaxSim’s best is found, by first stage and rerank, as last checked.")),
     canaries.length
       ? h("div", { class: "stack" }, canaries.map(canary))
       : empty("No canaries yet", "osmv canary add keeps queries with their exact answers, and checks on a schedule that they are still found."),
@@ -17,34 +15,56 @@ export async function canariesView() {
 }
 
 function canary(each) {
-  const dropped = each.figures.filter((figure) => figure.state === "dropped").length;
-  const number = (text) => ({ text, class: "number" });
+  const answers = each.share < 1 ? `answers exact over ${percent(each.share)} of the documents` : "exact answers";
   return h(
     "section",
     { class: "card", "aria-label": `Canary ${each.name}` },
-    h(
-      "div",
-      { class: "row apart" },
-      h("h2", null, each.name),
-      dropped ? h("span", { class: "badge bad" }, `${dropped} dropped`) : h("span", { class: each.checked_at ? "badge good" : "badge" }, each.checked_at ? "All as they were" : "Never checked"),
-    ),
-    h("p", { class: "note small" }, `${plural(each.queries, "query", "queries")} of ${each.index} · ${each.field}, answers ${each.exact ? "exact" : "exact over a sample"}, made ${when(each.made_at)}, checked ${when(each.checked_at)}`),
-    each.figures.length > 0 &&
-      table(
-        `Figures of canary ${each.name}`,
-        ["First stage", "Rerank", number("Recall"), number("Was"), number("Agreement"), "State"],
-        each.figures.map((figure) => [figure.first_stage, figure.rerank ?? "none", recall(figure), share(figure.baseline), share(figure.agreement), badge(figure.state)]),
-      ),
+    h("div", { class: "row apart" }, h("h2", null, each.name), state(each)),
+    h("p", { class: "note small" }, `${plural(each.queries, "query", "queries")} of ${each.index} · ${each.field}, ${answers}, ${plural(each.documents, "document")}, checked ${when(each.checked_at)}`),
+    each.outdated > 0 && h("p", { class: "notice" }, `${percent(each.outdated)} of the documents were written since its answers were made: osmv canary renew makes them anew.`),
+    each.alarms.map((alarm) => h("p", { class: "notice bad" }, alarm)),
+    each.outcomes.length > 0 && outcomes(each),
+  );
+}
+
+function state(each) {
+  if (each.alarms.length) return h("span", { class: "badge bad" }, `▼ ${plural(each.alarms.length, "alarm")}`);
+  if (!each.checked_at) return h("span", { class: "badge" }, "Never checked");
+  return h("span", { class: "badge good" }, "✓ All as they were");
+}
+
+function outcomes(each) {
+  const number = (text) => ({ text, class: "number" });
+  return table(
+    `Figures of canary ${each.name}`,
+    ["First stage", "Rerank", number(`Recall @${each.k}`), number("At first"), number("Page"), number("Oldest / newest"), "Since", "State"],
+    each.outcomes.map((one) => [
+      one.first_stage,
+      one.rerank,
+      percent(one.recall),
+      share(one.baseline_recall),
+      percent(one.overlap),
+      one.recall_oldest === null ? "–" : `${share(one.recall_oldest)} / ${share(one.recall_newest)}`,
+      trend(each.history.map((point) => point.recall[`${one.first_stage}/${one.rerank}`]).filter((value) => value !== undefined)),
+      one.alarms.length ? h("span", { class: "badge bad" }, "▼ dropped") : h("span", { class: "badge good" }, "✓ as it was"),
+    ]),
   );
 }
 
 const share = (value) => (value === null ? "–" : percent(value));
 
-const recall = (figure) => h("span", null, share(figure.recall), h("span", { class: "note small" }, ` @${figure.k}`));
-
-function badge(state) {
-  const [kind, words] = STATES[state] ?? STATES.unknown;
-  return h("span", { class: `badge ${kind}` }, words);
+// Recall at each check, from 0 to 1; the words are for those who do not see it.
+function trend(values) {
+  if (values.length < 2) return "–";
+  const [width, height] = [96, 24];
+  const x = (i) => 2 + (i / (values.length - 1)) * (width - 4);
+  const y = (value) => height - 2 - value * (height - 4);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  return s(
+    "svg",
+    { class: "trend", width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${count(values.length)} checks, from ${percent(low)} to ${percent(high)}` },
+    s("path", { d: values.map((value, i) => `${i ? "L" : "M"}${x(i).toFixed(1)},${y(value).toFixed(1)}`).join(" ") }),
+  );
 }
 
 function when(time) {

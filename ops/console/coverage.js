@@ -74,7 +74,7 @@ function fieldCard(field, attachment) {
       counts([
         ["Documents", count(documents)],
         ["Covered", count(covered), "--stage-first"],
-        ["Stale", stale === null ? "not looked for" : count(stale), "--stage-fetch"],
+        ["Stale", stale === null ? "unknown" : count(stale), "--stage-fetch"],
         ["Missing", count(missing), "--stage-rerank"],
       ]),
     attachment && work(attachment),
@@ -111,6 +111,6 @@ const attachmentCard = (each) =>
     { class: "card" },
     h("h2", null, each.index, " · ", each.field),
     h("p", { class: "note small" }, `attached ${MODES[each.mode] ?? each.mode} (${each.target})`),
-    counts([["Documents", count(each.documents)], ["Covered", count(each.covered)], ["Stale", each.stale === null ? "not looked for" : count(each.stale)], ["Missing", count(each.missing)]]),
+    counts([["Documents", count(each.documents)], ["Covered", count(each.covered)], ["Stale", each.stale === null ? "unknown" : count(each.stale)], ["Missing", count(each.missing)]]),
     work(each),
   );

@@ -25,15 +25,18 @@ export async function probeView() {
             "li",
             null,
             badge(check.state),
-            h("div", null, h("strong", null, check.name), h("div", null, check.found)),
-            h("div", { class: "note" }, unseen("For "), check.enables),
-            check.remedy && h("p", { class: "todo" }, h("strong", null, "To do: "), check.remedy),
+            h("div", null, h("strong", null, check.name), h("div", null, withCode(check.found))),
+            h("div", { class: "note" }, unseen("For "), withCode(check.enables)),
+            check.remedy && h("p", { class: "todo" }, h("strong", null, "To do: "), withCode(check.remedy)),
           ),
         ),
       ),
     ),
   ];
 }
+
+// What stands between backticks is a name, or something to type.
+const withCode = (text) => text.split("`").map((piece, i) => (i % 2 ? h("code", null, piece) : piece));
 
 function badge(state) {
   const [kind, words] = STATES[state] ?? STATES.unknown;

@@ -231,6 +231,7 @@ async function submit(event) {
   } catch (error) {
     if (error.name === "AbortError") return;
     answered = error;
+    if (error.status === undefined) console.error(error);
     show(host, problem(error));
   } finally {
     if (mine === running) {

@@ -21,6 +21,7 @@ def check(visit: Visit, what: str) -> None:
         for node in each["nodes"]
     ]
     assert not found, "\n".join(found)
+    assert visit.page.locator("[role=alert]").count() == 0, visit.page.inner_text("[role=alert]")
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{what} is wider than the screen"
     visit.keep(what)
 
