@@ -21,13 +21,17 @@ from node_under_test import NATIVE
 from opensearchpy import OpenSearch
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
+from typer.testing import CliRunner
 
-from opensearch_multivector.errors import ClusterError, InputError
+from opensearch_multivector.cli.main import app
+from opensearch_multivector.errors import ClusterError, InputError, MissingDependencyError
 from opensearch_multivector.ops.canary.results import Check, Outcome
 from opensearch_multivector.ops.metrics import readings
 from opensearch_multivector.ops.metrics.canaries import add_check
 from opensearch_multivector.ops.metrics.cluster import ClusterMetrics, Part, Readings
 from opensearch_multivector.ops.metrics.exporter import Exporter, new_registry
+from opensearch_multivector.ops.metrics.searching import SearchMetrics
+from opensearch_multivector.ops.metrics.tracing import SearchTraces
 from opensearch_multivector.plugin import attachments
 from opensearch_multivector.plugin.attachments import (
     IN_PLACE,
@@ -179,6 +183,18 @@ class TestOverHttp:
         assert exporter.url.startswith("http://127.0.0.1:")
         with pytest.raises(InputError, match=f"127.0.0.1:{port}"):
             Exporter(CollectorRegistry(), port=port)
+
+
+def test_what_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "prometheus_client", None)
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    told = CliRunner().invoke(app, ["exporter", "--once", "--url", "http://127.0.0.1:9"])
+    assert isinstance(told.exception, MissingDependencyError)
+    assert "opensearch-multivector[ops]" in str(told.exception)
+    with pytest.raises(MissingDependencyError, match=r"opensearch-multivector\[ops\]"):
+        SearchMetrics()
+    with pytest.raises(MissingDependencyError, match=r"opensearch-multivector\[otel\]"):
+        SearchTraces()
 
 
 def test_a_canarys_check_as_metrics() -> None:
