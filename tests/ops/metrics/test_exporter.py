@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from attached_texts import attach, filler, make_index, put, spec_of
+from attached_texts import PACE, attach, filler, make_index, put, spec_of
 from node_under_test import NATIVE
 from opensearchpy import OpenSearch
 from prometheus_client import CollectorRegistry
@@ -257,6 +257,25 @@ class TestOnTheNode:
         update_attachment(client, index_name, "mv", paused=True)
         assert (before["paused"], fields()["paused"]) == (0, 1)
         client.indices.delete(index=attachment.target)
+
+    def test_who_is_at_work_and_what_was_refused(self, client: OpenSearch, index_name: str) -> None:
+        make_index(client, index_name, shards=1)
+        put(client, index_name, {f"d{i}": {"text": f"one{i}"} for i in range(60)})
+        client.index(index=index_name, id="half", body='{"text": "\\ud800 is half a letter"}')
+        attach(client, index_name, IN_PLACE)
+        key = (index_name, "mv")
+        worker = threading.Thread(target=filler(client, index_name, pace=replace(PACE, rate=20.0)).backfill)
+        worker.start()
+        seen: list[dict[str, dict[tuple[str, ...], float]]] = []
+        while worker.is_alive():
+            seen.append(read(readings.read_fields, client, index_name))
+        worker.join()
+        assert {values["osmv_field_workers"][key] for values in seen} >= {1}
+        assert {
+            values["osmv_field_backfill_rate"].get(key) for values in seen if "osmv_field_backfill_rate" in values
+        } == {20}
+        done = read(readings.read_fields, client, index_name)
+        assert (done["osmv_field_workers"][key], done["osmv_field_dead_letters"][key]) == (0, 1)
 
     def test_a_field_of_osmv_index_and_how_large_it_is(self, client: OpenSearch, index_name: str) -> None:
         from small_index import make_index as make_small
