@@ -25,7 +25,7 @@ CHAIN = "chain"  # rerank, of several that follow each other
 NONE = "none"  # rerank, where nothing reranks
 OTHER = "other"  # index and field, beyond as many as are told apart
 PARTS = ("fields", "sizes", "samples", "nodes", "canaries")
-REJECTED = ("auth", "rate", "queue", "size", "shutdown")
+REJECTED = ("auth", "rate", "queue", "size")
 MEASURES = ("overlap", "rbo")
 AGES = ("oldest", "newest")
 

@@ -30,6 +30,7 @@ from opensearch_multivector.ops.metrics import readings
 from opensearch_multivector.ops.metrics.canaries import add_check
 from opensearch_multivector.ops.metrics.cluster import ClusterMetrics, Part, Readings
 from opensearch_multivector.ops.metrics.exporter import Exporter, new_registry
+from opensearch_multivector.ops.metrics.names import PARTS
 from opensearch_multivector.ops.metrics.searching import SearchMetrics
 from opensearch_multivector.ops.metrics.tracing import SearchTraces
 from opensearch_multivector.plugin import attachments
@@ -136,6 +137,11 @@ class TestWhenItIsAsked:
             seen = shown(metrics)
             assert time.monotonic() - began < 5
             assert {seen[f"osmv_exporter_up {part}"] for part in ("fields", "sizes", "nodes", "samples")} == {0}
+
+    def test_parts_are_those_that_are_documented(self) -> None:
+        client = connect("http://127.0.0.1:9")
+        assert {part.name for part in readings.parts(client)} == {*PARTS}
+        assert {part.name for part in readings.parts(client, samples_every=0)} == {*PARTS} - {"samples"}
 
     def test_a_cluster_that_is_not_there_is_an_error(self) -> None:
         seen = shown(ClusterMetrics(readings.parts(connect("http://127.0.0.1:9", timeout=1))))
