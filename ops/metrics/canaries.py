@@ -29,7 +29,7 @@ def add_check(check: Check, into: Readings) -> None:
 
 
 def _add_outcome(check: Check, outcome: Outcome, way: dict[str, str], into: Readings) -> None:
-    into.add("osmv_canary_recall", outcome.recall, **way, k=str(check.k))
+    into.add("osmv_canary_recall", outcome.recall, **way, k=str(outcome.depth(check.k, check.window_size)))
     into.add("osmv_canary_failing", bool(outcome.alarms), **way)
     for measure, value in (("overlap", outcome.overlap), ("rbo", outcome.rbo)):
         if value is not None:
