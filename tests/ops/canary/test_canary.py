@@ -32,6 +32,8 @@ from opensearch_multivector.ops.canary import (
     store,
 )
 from opensearch_multivector.ops.canary import exact as scanning
+from opensearch_multivector.ops.metrics.canaries import read_canaries
+from opensearch_multivector.ops.metrics.cluster import Readings
 
 pytestmark = pytest.mark.integration
 
@@ -172,6 +174,12 @@ def test_graphs_are_held_against_exact_neighbours(client: OpenSearch, name: str,
     assert (whole.recall, whole.recall_oldest, whole.recall_newest) == (1, 1, 1)
     assert outcomes[f"{cut}/hnsw"].recall < 0.9
     assert outcomes[f"{cut}/hnsw"].worst
+    shown = Readings()
+    read_canaries(client, shown)
+    place = (name, still.name, "mv", "dense")
+    assert shown.values["osmv_canary_recall"][*place, "hnsw", "30"] == 1
+    assert shown.values["osmv_canary_recall"][*place, "client", "10"] == outcomes["dense/client"].recall
+    assert shown.values["osmv_canary_age_recall"][*place, "hnsw", "newest"] == 1
 
 
 def test_a_sample_gives_nearly_the_same_recall(client: OpenSearch, name: str, small: SmallIndex) -> None:
@@ -186,8 +194,8 @@ def test_a_sample_gives_nearly_the_same_recall(client: OpenSearch, name: str, sm
         check = check_canary(client, sampled)
         for one, other in zip(whole.outcomes, check.outcomes, strict=True):
             assert other.rbo is None
-            assert other.recall == pytest.approx(one.recall, abs=0.12), (one, other)
-            assert other.overlap == pytest.approx(one.overlap, abs=0.12), (one, other)
+            assert other.recall == pytest.approx(one.recall, abs=0.15), (one, other)
+            assert other.overlap == pytest.approx(one.overlap, abs=0.15), (one, other)
     finally:
         remove_canary(client, f"{name}-s")
 
