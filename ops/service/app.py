@@ -104,7 +104,7 @@ class Service:
         if settings.traces:
             self._closing.append(traces_over_http("osmv-serve", text=settings.told))
         self.searches = Searches(async_client, settings.bounds, Observers(*observers, *self._closing))
-        self.catalogue = Catalogue(client, self.searches.encoders, settings.figures)
+        self.catalogue = Catalogue(client, self.searches.encoders, settings.indices, settings.figures)
         self.files = console_files()
         self._client = client
         self._began = time.monotonic()
@@ -135,7 +135,7 @@ class Service:
         """So that nobody's first search has to wait for them; again and again until the cluster answers."""
         while not self._warm:
             try:
-                await self.catalogue.load_encoders(self.settings.indices)
+                await self.catalogue.load_encoders()
                 self._warm = True
             except OsmvError as error:
                 _LOG.warning("encoders are not loaded yet: %s", error)

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.errors import MismatchError, OsmvError
+from opensearch_multivector.errors import InputError, MismatchError, OsmvError
 from opensearch_multivector.indexing.backfill import Status, status_of
 from opensearch_multivector.ops.canary import get_results, names
 from opensearch_multivector.ops.canary.results import Check, Point
@@ -66,10 +66,11 @@ class Kept:
 
 
 class Catalogue:
-    """For each caller what is theirs to see; ``figures``: the folder of `osmv reproduce`, where there is one."""
+    """For each caller what is theirs to see of the ``served`` indices; ``figures``: the folder of `osmv reproduce`, where there is one."""
 
-    def __init__(self, client: OpenSearch, encoders: Encoders, figures: Path | None) -> None:
+    def __init__(self, client: OpenSearch, encoders: Encoders, served: tuple[str, ...], figures: Path | None) -> None:
         self._client = client
+        self._served = served
         self._encoders = encoders
         self._figures = figures
         self._kept = Kept()
@@ -133,12 +134,12 @@ class Catalogue:
         """Raises InputError where the figures can't be read."""
         return await self._kept.get("pareto", self._read_pareto)
 
-    async def load_encoders(self, patterns: tuple[str, ...]) -> None:
-        """Load those of all fields of these indices. Raises ClusterError."""
-        await self._kept.get("encoders", lambda: self._load_encoders(patterns))
+    async def load_encoders(self) -> None:
+        """Load those of all fields that are served. Raises OsmvError."""
+        await self._kept.get("encoders", self._load_encoders)
 
-    def _load_encoders(self, patterns: tuple[str, ...]) -> None:
-        for each in watched(self._client, patterns):
+    def _load_encoders(self) -> None:
+        for each in watched(self._client, self._served):
             try:
                 encoder = self._encoders.of(read_spec(self._client, each.target, each.field).vectors)
             except MismatchError:  # it has gone, or is of a later release, which its searches say
@@ -147,7 +148,10 @@ class Catalogue:
                 encoder.load()
 
     def _read_indices(self) -> tuple[list[Watched], dict[str, list[str]]]:
-        found = watched(self._client)
+        try:
+            found = watched(self._client)
+        except InputError:  # too many, of which aliases that are served may name any
+            found = watched(self._client, self._served)
         with cluster_errors():
             answer = self._client.indices.get_alias(index="*", params={"filter_path": "*.aliases"})
         return found, {index: sorted(body["aliases"]) for index, body in answer.items() if body.get("aliases")}

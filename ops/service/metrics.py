@@ -32,6 +32,7 @@ class ServiceMetrics:
 
     def answered(self, route: str, status: int, seconds: float) -> None:
         """A request is over; status 0: whoever sent it had gone."""
+        route = route if route.startswith("/") else "other"
         self._requests.labels(route, str(status or 499)).inc()
         self._seconds.labels(route).observe(seconds)
 
