@@ -12,11 +12,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from console_visit import ARTICLES, CANARY, DOCUMENTS, FIGURES, HOSTILE, LOOKS, Look, Visit
+from console_visit import ARTICLES, CANARY, DOCUMENTS, FIGURES, HOSTILE, LOOKS, TOKEN, Look, Visit
 from hostile_texts import PAYLOADS, texts
 from opensearchpy import OpenSearch
 
@@ -100,14 +101,27 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(
     node_url: str, indices: None, canary: None, figures: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """`osmv serve`, as an operator starts it; its address."""
-    log = tmp_path_factory.mktemp("service") / "log"
+    """Without tokens, as on an operator's own machine; its address."""
+    options = ["--allow-filters", "--rate", "0", "--figures", str(figures)]
+    with serving(options, {"OSMV_URL": node_url}, tmp_path_factory.mktemp("service") / "log") as url:
+        yield url
+
+
+@pytest.fixture
+def guarded(node_url: str, indices: None, tmp_path: Path) -> Iterator[str]:
+    """One that answers to `TOKEN` alone."""
+    with serving([], {"OSMV_URL": node_url, "OSMV_API_TOKEN": TOKEN}, tmp_path / "log") as url:
+        yield url
+
+
+@contextmanager
+def serving(options: list[str], environment: dict[str, str], log: Path) -> Iterator[str]:
+    """`osmv serve` of the tests' indices, as an operator starts it; its address."""
     port = free_port()
     command = [sys.executable, "-m", "opensearch_multivector.cli.main", "serve", "--port", str(port)]
-    options = ["--index", f"{ARTICLES}*", "--allow-filters", "--rate", "0", "--figures", str(figures)]
     with log.open("wb") as output:
         running = subprocess.Popen(
-            [*command, *options], env=os.environ | {"OSMV_URL": node_url}, stdout=output, stderr=output
+            [*command, "--index", f"{ARTICLES}*", *options], env=os.environ | environment, stdout=output, stderr=output
         )
     url = f"http://127.0.0.1:{port}"
     try:
@@ -143,24 +157,24 @@ def visit(browser: Any, service: str) -> Iterator[Callable[..., Visit]]:
     visits: list[Visit] = []
     contexts: list[Any] = []
 
-    def visit(look: Look = LOOKS[0]) -> Visit:
+    def visit(look: Look = LOOKS[0], url: str = service) -> Visit:
         context = browser.new_context(
             viewport={"width": look.width, "height": look.height},
             color_scheme="dark" if look.dark else "light",
             reduced_motion="reduce",
         )
         contexts.append(context)
-        made = Visit(context.new_page(), service)
+        made = Visit(context.new_page(), url)
         page = made.page
         page.on("console", lambda said: said.type in ("error", "warning") and made.wrong.append(said.text))
         page.on("pageerror", lambda error: made.wrong.append(str(error)))
         page.on("dialog", lambda dialog: (made.wrong.append(f"dialog {dialog.message}"), dialog.dismiss()))
         page.on("popup", lambda other: made.wrong.append(f"popup {other.url}"))
-        page.on("request", lambda asked: asked.url.startswith(service) or made.wrong.append(f"asked for {asked.url}"))
+        page.on("request", lambda asked: asked.url.startswith(url) or made.wrong.append(f"asked for {asked.url}"))
         visits.append(made)
         return made
 
     yield visit
     for context in contexts:
         context.close()
-    assert [wrong for made in visits for wrong in made.wrong] == []
+    assert [wrong for made in visits for wrong in made.errors()] == []

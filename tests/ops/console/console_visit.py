@@ -11,6 +11,7 @@ SCREENSHOTS = Path(__file__).parents[3] / "build" / "screenshots"
 ARTICLES = "osmv-test-console"
 MAX_PARTS = 8
 HOSTILE = "osmv-test-console-hostile"
+TOKEN = "a-token-of-the-console-s-tests"
 CANARY = "osmv-test-console"
 # Name, nDCG@10, milliseconds, bytes.
 FIGURES = (
@@ -22,7 +23,7 @@ FIGURES = (
     ("codes/client", 0.702, 17.1, 108_000_000),
 )
 DOCUMENTS = (
-    ("bees", "Honey bees", "Bees find their way home by the position of the sun and by landmarks along the hedge."),
+    ("bees", "Honey bees", "Bees 🐝 find their way home by the position of the sun and by landmarks along the hedge."),
     ("terns", "Arctic terns", "Terns migrate from pole to pole and back, led by the stars and the magnetic field."),
     ("eels", "Eels", "Eels cross an ocean to spawn where they hatched 🐟, and nobody has seen them do it."),
     ("pigeons", "Homing pigeons", "Pigeons return to their loft over hundreds of miles by smell and magnetism."),
@@ -58,6 +59,7 @@ class Visit:
     page: Any
     url: str
     wrong: list[str] = field(default_factory=list)
+    expects_refusals: bool = False
 
     def open(self, view: str = "search") -> None:
         self.page.goto(f"{self.url}/#/{view}")
@@ -75,9 +77,10 @@ class Visit:
         answer: dict[str, Any] = searched.value.json()
         return answer
 
-    def refusals_are_expected(self) -> None:
-        """A browser says itself that a request was refused; that alone is no longer wrong."""
-        self.wrong[:] = [wrong for wrong in self.wrong if "Failed to load resource" not in wrong]
+    def errors(self) -> list[str]:
+        """What went wrong. A browser says itself that a request was refused: that can be expected, and nothing else."""
+        refused = "Failed to load resource: the server responded with a status of 4"
+        return [wrong for wrong in self.wrong if not (self.expects_refusals and wrong.startswith(refused))]
 
     def keep(self, name: str) -> None:
         """A screenshot of the whole page."""
