@@ -66,7 +66,10 @@ class Kept:
 
 
 class Catalogue:
-    """For each caller what is theirs to see of the ``served`` indices; ``figures``: the folder of `osmv reproduce`, where there is one."""
+    """For each caller what is theirs to see of the ``served`` indices.
+
+    ``figures``: the folder of `osmv reproduce`, where there is one.
+    """
 
     def __init__(self, client: OpenSearch, encoders: Encoders, served: tuple[str, ...], figures: Path | None) -> None:
         self._client = client
