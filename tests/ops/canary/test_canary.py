@@ -85,7 +85,7 @@ def test_a_worse_first_stage_is_seen_and_alarms(client: OpenSearch, name: str, s
     assert only(check_canary(client, canary)).recall == 1
     worse = replace(canary, first_stages=("codes:nprobe=1",))
     found = only(check_canary(client, replace(worse, min_recall=0.9), keep=False))
-    assert found.recall < 0.85
+    assert found.recall < 0.9
     # What it finds is in the right order, and what it misses is missing from the page.
     assert found.overlap == pytest.approx(found.recall, abs=1e-6)
     assert found.worst

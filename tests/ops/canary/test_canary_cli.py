@@ -52,7 +52,7 @@ def test_add_check_list_watch_and_remove(
     client: OpenSearch, node_url: str, osmv: Osmv, name: str, small: SmallIndex
 ) -> None:
     ways = ("--first-stage", "codes:nprobe=40", "--rerank", "client", "--rerank", "none", "--window-size", "120")
-    done = osmv("add", name, "--index", small.name, "--draw", "6", *ways, "--min-recall", "0.9")
+    done = osmv("add", name, "--index", small.name, "--draw", "16", *ways, "--min-recall", "0.9")
     assert done.returncode == 0, done.stderr
     assert "codes:nprobe=40/client" in done.stdout
     assert "scored with all of 120 documents" in done.stderr
