@@ -88,6 +88,7 @@ async function tellCaller() {
     const caller = await get("caller");
     button.hidden = !caller.needs_token;
     button.textContent = token.get() ? caller.name : "Token";
+    for (const link of document.querySelectorAll("[data-operator]")) link.parentElement.hidden = !caller.operator;
   } catch {
     button.hidden = false;
     button.textContent = "Token";

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from console_visit import ARTICLES, CANARY, DOCUMENTS, FIGURES, HOSTILE, LOOKS, TOKEN, Look, Visit
+from console_visit import ARTICLES, CANARY, DOCUMENTS, FIGURES, GUEST, HOSTILE, LOOKS, TOKEN, Look, Visit
 from hostile_texts import PAYLOADS, texts
 from opensearchpy import OpenSearch
 
@@ -68,13 +69,14 @@ def indices(client: OpenSearch, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def canary(client: OpenSearch, indices: None) -> Iterator[None]:
-    """A canary that was checked once."""
+    """A canary that was checked twice, and so has a course."""
     if CANARY in names(client):
         remove_canary(client, CANARY)
     ways = {"first_stages": ("dense", "bm25"), "reranks": ("client", "none"), "k": 3}
     made = add_canary(client, CANARY, ARTICLES, draw=4, encoder=load_encoder(MINILM_INT8), **ways)
     assert made is not None
-    check_canary(client, made)
+    for _ in range(2):
+        check_canary(client, made)
     yield
     remove_canary(client, CANARY)
 
@@ -109,8 +111,12 @@ def service(
 
 @pytest.fixture
 def guarded(node_url: str, indices: None, tmp_path: Path) -> Iterator[str]:
-    """One that answers to `TOKEN` alone."""
-    with serving([], {"OSMV_URL": node_url, "OSMV_API_TOKEN": TOKEN}, tmp_path / "log") as url:
+    """One that answers to two tokens alone: `TOKEN` is an operator's, `GUEST` is not."""
+    guest = {"name": "guest", "sha256": hashlib.sha256(GUEST.encode()).hexdigest(), "indices": [ARTICLES]}
+    tokens = tmp_path / "tokens.json"
+    tokens.write_text(json.dumps([guest]))
+    environment = {"OSMV_URL": node_url, "OSMV_API_TOKEN": TOKEN}
+    with serving(["--tokens", str(tokens)], environment, tmp_path / "log") as url:
         yield url
 
 

@@ -12,6 +12,7 @@ ARTICLES = "osmv-test-console"
 MAX_PARTS = 8
 HOSTILE = "osmv-test-console-hostile"
 TOKEN = "a-token-of-the-console-s-tests"
+GUEST = "a-guest-s-token-of-the-tests"
 CANARY = "osmv-test-console"
 # Name, nDCG@10, milliseconds, bytes.
 FIGURES = (

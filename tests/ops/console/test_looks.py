@@ -32,6 +32,8 @@ def test_every_view_in_every_look(visit: Callable[..., Visit], look: Look) -> No
     for view in VIEWS:
         here.open(view)
         check(here, f"{view}-{look.name}")
+    here.open("canaries")
+    assert here.page.locator("svg.trend").count() > 0
     here.open()
     page = here.page
     page.fill("#query-0", "how do bees find their way home?")

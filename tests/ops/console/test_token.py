@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from console_visit import LOOKS, TOKEN, Visit
+from console_visit import ARTICLES, GUEST, LOOKS, TOKEN, Visit
 
 pytestmark = pytest.mark.integration
 
@@ -40,3 +40,19 @@ def test_a_token_is_asked_for_and_kept_for_the_tab(visit: Callable[..., Visit], 
     page.click("#token-forget")
     page.wait_for_selector("main [role=alert]")
     assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_a_guest_sees_what_is_theirs(visit: Callable[..., Visit], guarded: str) -> None:
+    here = visit(LOOKS[0], guarded)
+    here.expects_refusals = True
+    page = here.page
+    page.add_init_script(f"sessionStorage.setItem('osmv-token', '{GUEST}')")
+    here.open()
+    page.wait_for_selector("#token-open:text-is('guest')")
+    assert page.locator(".bar nav a:visible").all_inner_texts() == ["Search", "Coverage"]
+    assert page.locator("#where option").all_inner_texts() == [f"{ARTICLES} · mv"]
+    assert page.is_disabled("#filter")
+    here.open("coverage")
+    assert page.locator("article.card").count() == 1
+    here.open("probe")
+    assert "Not allowed" in page.inner_text("main [role=alert]")
