@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from attached_index import AttachedIndex
+from attached_texts import WordEncoder, attach, filler, make_index, put
 from opensearchpy import OpenSearch
 from small_index import SmallIndex, unit
 
@@ -34,6 +35,7 @@ from opensearch_multivector.ops.canary import (
 from opensearch_multivector.ops.canary import exact as scanning
 from opensearch_multivector.ops.metrics.canaries import read_canaries
 from opensearch_multivector.ops.metrics.cluster import Readings
+from opensearch_multivector.plugin.attachments import IN_PLACE, remove_attachment
 
 pytestmark = pytest.mark.integration
 
@@ -268,6 +270,30 @@ def test_a_sidecar_is_watched_too(client: OpenSearch, name: str, attached: Attac
     check = check_canary(client, canary)
     assert (check.deleted, check.lost, check.changed) == (1, 1, 0)
     assert all(0.8 < each.recall < 1 for each in check.outcomes)
+
+
+def test_a_field_attached_in_place_is_watched_as_it_follows_its_texts(client: OpenSearch, name: str) -> None:
+    index = f"{name}-place"
+    make_index(client, index)
+    put(client, index, {f"d{i}": {"text": f"all word{i} word{i * i % 7}", "price": i} for i in range(30)})
+    attach(client, index, IN_PLACE)
+    filler(client, index).backfill()
+    canary = add(client, name, index, first_stages=("bm25",), window_size=60, encoder=WordEncoder())
+    assert canary.documents == 30
+    assert only(check_canary(client, canary)).overlap == 1
+    answered = store.get_queries(client, canary)[0].answers
+    client.update(index=index, id=answered[0].doc_id, body={"doc": {"price": 1}})
+    client.update(index=index, id=answered[1].doc_id, body={"doc": {"text": "all other words"}})
+    client.delete(index=index, id=answered[2].doc_id)
+    client.indices.refresh(index=index)
+    check = check_canary(client, canary)  # the second one's vectors are of its earlier text still
+    assert (check.deleted, check.changed, check.lost, check.written_since) == (1, 0, 0, 2)
+    filler(client, index).round()
+    client.indices.refresh(index=index)
+    check = check_canary(client, canary)
+    assert (check.deleted, check.changed, check.lost, check.written_since) == (1, 1, 0, 2)
+    assert (only(check).recall, only(check).overlap) == (1, 1)
+    remove_attachment(client, index, "mv")
 
 
 def test_a_schedule_is_shared_and_goes_on_past_errors(client: OpenSearch, name: str, small: SmallIndex) -> None:
