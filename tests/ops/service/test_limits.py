@@ -167,6 +167,16 @@ async def test_a_gate_holds_what_it_says() -> None:
         pass
 
 
+async def test_past_the_queue_nobody_waits() -> None:
+    gate = Gate(capacity=1, queue=2, patience=60.0)
+    async with gate.turn():
+        with gate.admitted(), gate.admitted(), gate.admitted():
+            assert (gate.under_way, gate.waiting) == (1, 2)
+            with pytest.raises(RefusalError) as refused, gate.admitted():
+                pass
+    assert (refused.value.status, gate.inside) == (429, 0)
+
+
 def pieces(part: bytes, count: int) -> Iterator[bytes]:
     for _ in range(count):
         yield part
