@@ -56,7 +56,7 @@ function bar(parts) {
 const counts = (pairs) =>
   h("dl", { class: "counts" }, pairs.map(([name, value, colour]) => h("div", null, h("dt", null, colour && h("i", { class: "key", style: { "--stage": `var(${colour})` }, "aria-hidden": "true" }), name), h("dd", null, value))));
 
-const MODES = { "in-place": "in place", sidecar: "sidecar", new: "a new index" };
+const MODES = { "in-place": "in place", sidecar: "as a sidecar", new: "as a new index" };
 
 function fieldCard(field, attachment) {
   const { documents, covered, missing } = field;
