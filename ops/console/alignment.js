@@ -22,14 +22,22 @@ export async function alignmentOf(hit, request, host, add) {
   const { index, field, query, parts, routing } = request;
   let body;
   try {
-    const answer = await post("explain", { index, field, query, parts, routing, doc_id: hit.doc_id, hit_index: hit.index }, mine.signal);
+    const answer = await post(
+      "explain",
+      { index, field, query, parts, routing, doc_id: hit.doc_id, hit_index: hit.index },
+      mine.signal,
+    );
     if (!Object.keys(hit.source).length) hit = { ...hit, source: answer.source };
     body = explained(answer, hit);
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === undefined) console.error(error);
     const known = error.status === 409; // it has no vectors, which is no fault of the service's
-    body = [known ? h("p", { class: "notice" }, `Its tokens can't be shown: ${error.message}.`) : problem(error), marked(hit.text, []), stored(hit.source)];
+    body = [
+      known ? h("p", { class: "notice" }, `Its tokens can't be shown: ${error.message}.`) : problem(error),
+      marked(hit.text, []),
+      stored(hit.source),
+    ];
   }
   show(host, header(hit, add), body);
   announce(`The tokens of ${nameOf(hit)} are shown.`);
@@ -40,7 +48,12 @@ function header(hit, add) {
   return h(
     "div",
     { class: "stack" },
-    h("div", null, h("h2", { class: "title" }, nameOf(hit)), h("p", { class: "note small mono" }, `${hit.index} / ${hit.doc_id}`)),
+    h(
+      "div",
+      null,
+      h("h2", { class: "title" }, nameOf(hit)),
+      h("p", { class: "note small mono" }, `${hit.index} / ${hit.doc_id}`),
+    ),
     h(
       "div",
       { class: "row" },
@@ -48,8 +61,20 @@ function header(hit, add) {
       hit.score !== null && h("span", { class: "badge" }, `Score ${score(hit.score)}`),
       hit.first_stage_rank !== null && h("span", { class: "badge" }, `First stage: ${hit.first_stage_rank}`),
       hit.stale && h("span", { class: "badge warn" }, "Stale: of an earlier text"),
-      hit.text && add && h("button", { type: "button", class: "quiet small add", onclick: () => add(cut(hit.text), 0.5) }, "More like it"),
-      hit.text && add && h("button", { type: "button", class: "quiet small add less", onclick: () => add(cut(hit.text), -0.5) }, "Less like it"),
+      hit.text &&
+        add &&
+        h(
+          "button",
+          { type: "button", class: "quiet small add", onclick: () => add(cut(hit.text), 0.5) },
+          "More like it",
+        ),
+      hit.text &&
+        add &&
+        h(
+          "button",
+          { type: "button", class: "quiet small add less", onclick: () => add(cut(hit.text), -0.5) },
+          "Less like it",
+        ),
     ),
   );
 }
@@ -58,10 +83,22 @@ const cut = (text) => points(text).slice(0, MAX_TEXT).join("");
 
 function explained(answer, hit) {
   const several = answer.part_scores.length > 1;
-  if (!answer.document_tokens.length) return [h("p", { class: "note" }, "No token vectors of it can be read."), marked(answer.text, []), stored(answer.source)];
+  if (!answer.document_tokens.length)
+    return [
+      h("p", { class: "note" }, "No token vectors of it can be read."),
+      marked(answer.text, []),
+      stored(answer.source),
+    ];
   return [
     answer.stale && !hit.stale && h("div", { class: "notice" }, "Its vectors are those of an earlier text."),
-    several && h("p", { class: "small" }, "MaxSim by part: ", answer.part_scores.map((each, i) => `${i ? ", " : ""}part ${i + 1} ${score(each)}`).join(""), `; weighted sum ${score(answer.score)}`),
+    several &&
+      h(
+        "p",
+        { class: "small" },
+        "MaxSim by part: ",
+        answer.part_scores.map((each, i) => `${i ? ", " : ""}part ${i + 1} ${score(each)}`).join(""),
+        `; weighted sum ${score(answer.score)}`,
+      ),
     answer.matrix && heatMap(answer),
     h("h3", null, "In its text"),
     marked(answer.text, answer.matches),
@@ -93,11 +130,19 @@ function marked(text, matches) {
   for (const each of [...added.values()].sort((one, other) => one.start - other.start)) {
     if (each.start < at) continue;
     pieces.push(letters.slice(at, each.start).join(""));
-    pieces.push(h("mark", { style: { "--heat": 0.25 + 0.75 * (each.sum / most) }, title: `matched by ${each.by.join(", ")}` }, letters.slice(each.start, each.end).join("")));
+    pieces.push(
+      h(
+        "mark",
+        { style: { "--heat": 0.25 + 0.75 * (each.sum / most) }, title: `matched by ${each.by.join(", ")}` },
+        letters.slice(each.start, each.end).join(""),
+      ),
+    );
     at = each.end;
   }
   pieces.push(letters.slice(at).join(""));
-  return text ? h("p", { class: "words", tabindex: "0", role: "group", "aria-label": "Text of the document" }, pieces) : h("p", { class: "note" }, "It has no text.");
+  return text
+    ? h("p", { class: "words", tabindex: "0", role: "group", "aria-label": "Text of the document" }, pieces)
+    : h("p", { class: "note" }, "It has no text.");
 }
 
 function matches(answer) {
@@ -115,7 +160,13 @@ function matches(answer) {
   return table(
     "For each query token the document token that is most like it",
     ["Query token", "Document token", number("Similarity"), number("Adds"), "Next best"],
-    answer.matches.map((match, i) => [match.query_token, match.document_token, match.similarity.toFixed(3), match.contribution.toFixed(3), nextBest(i, match)]),
+    answer.matches.map((match, i) => [
+      match.query_token,
+      match.document_token,
+      match.similarity.toFixed(3),
+      match.contribution.toFixed(3),
+      nextBest(i, match),
+    ]),
     { class: "matches" },
   );
 }
@@ -127,6 +178,13 @@ function stored(source) {
     "details",
     null,
     h("summary", null, `Stored fields (${entries.length})`),
-    h("dl", { class: "stored" }, entries.map(([name, value]) => [h("dt", null, name), h("dd", null, typeof value === "string" ? value : JSON.stringify(value))])),
+    h(
+      "dl",
+      { class: "stored" },
+      entries.map(([name, value]) => [
+        h("dt", null, name),
+        h("dd", null, typeof value === "string" ? value : JSON.stringify(value)),
+      ]),
+    ),
   );
 }

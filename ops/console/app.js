@@ -123,7 +123,9 @@ byId("token-forget").addEventListener("click", () => {
 });
 byId("token-form").addEventListener("submit", () => useToken(byId("token-value").value));
 byId("keys-on").checked = keysOn();
-byId("keys-on").addEventListener("change", (event) => localStorage.setItem("osmv-keys", event.target.checked ? "on" : "off"));
+byId("keys-on").addEventListener("change", (event) =>
+  localStorage.setItem("osmv-keys", event.target.checked ? "on" : "off"),
+);
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address after # says which view is shown
   main.focus();

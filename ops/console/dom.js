@@ -44,8 +44,26 @@ export function table(caption, heads, rows, properties = {}) {
       "table",
       properties,
       h("caption", { class: "unseen" }, caption),
-      h("thead", null, h("tr", null, heads.map((head) => h("th", { scope: "col", class: head.class }, head.text ?? head)))),
-      h("tbody", null, rows.map((row) => h("tr", null, row.map((cell, i) => tableCell(cell, i, heads[i]))))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          heads.map((head) => h("th", { scope: "col", class: head.class }, head.text ?? head)),
+        ),
+      ),
+      h(
+        "tbody",
+        null,
+        rows.map((row) =>
+          h(
+            "tr",
+            null,
+            row.map((cell, i) => tableCell(cell, i, heads[i])),
+          ),
+        ),
+      ),
     ),
   );
 }

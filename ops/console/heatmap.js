@@ -26,7 +26,12 @@ export function heatMap(answer) {
   return h(
     "div",
     { class: "stack" },
-    h("div", { class: "row apart" }, h("h3", null, `Heat map: ${rows.length} query tokens × ${columns.length} document tokens`), h("label", { class: "check" }, only, " Only tokens that matched best")),
+    h(
+      "div",
+      { class: "row apart" },
+      h("h3", null, `Heat map: ${rows.length} query tokens × ${columns.length} document tokens`),
+      h("label", { class: "check" }, only, " Only tokens that matched best"),
+    ),
     place,
     h(
       "div",
@@ -43,7 +48,13 @@ function map({ rows, columns, matrix, best, shown, low, high, readout }) {
   const width = shown.length * CELL;
   const height = HEAD + rows.length * CELL;
   const cursor = s("rect", { class: "cursor", width: CELL - 1, height: CELL - 1, visibility: "hidden" });
-  const names = rows.map((row) => h("span", { class: row.weight < 0 ? "less" : null, title: row.token }, (row.weight < 0 ? "− " : "") + visible(row.token)));
+  const names = rows.map((row) =>
+    h(
+      "span",
+      { class: row.weight < 0 ? "less" : null, title: row.token },
+      (row.weight < 0 ? "− " : "") + visible(row.token),
+    ),
+  );
   const cells = rows.flatMap((_, i) =>
     shown.map((j, at) => {
       const value = matrix[i][j];
@@ -60,12 +71,30 @@ function map({ rows, columns, matrix, best, shown, low, high, readout }) {
       });
     }),
   );
-  const dots = best.map((j, i) => s("circle", { cx: shown.indexOf(j) * CELL + CELL / 2, cy: HEAD + i * CELL + CELL / 2, r: 4, data: { row: i, column: j } }));
+  const dots = best.map((j, i) =>
+    s("circle", {
+      cx: shown.indexOf(j) * CELL + CELL / 2,
+      cy: HEAD + i * CELL + CELL / 2,
+      r: 4,
+      data: { row: i, column: j },
+    }),
+  );
   const matched = new Set(best);
   const heads = shown.map((j, at) =>
-    s("text", { class: matched.has(j) ? "matched" : null, transform: `translate(${at * CELL + 15},${HEAD - 6}) rotate(-90)` }, short(visible(columns[j].token))),
+    s(
+      "text",
+      { class: matched.has(j) ? "matched" : null, transform: `translate(${at * CELL + 15},${HEAD - 6}) rotate(-90)` },
+      short(visible(columns[j].token)),
+    ),
   );
-  const picture = s("svg", { width: width + 2, height, viewBox: `0 0 ${width + 2} ${height}`, "aria-hidden": "true" }, heads, cells, dots, cursor);
+  const picture = s(
+    "svg",
+    { width: width + 2, height, viewBox: `0 0 ${width + 2} ${height}`, "aria-hidden": "true" },
+    heads,
+    cells,
+    dots,
+    cursor,
+  );
 
   let at = null; // [row, column among those shown]
   function move(i, k) {
@@ -76,7 +105,8 @@ function map({ rows, columns, matrix, best, shown, low, high, readout }) {
     cursor.setAttribute("visibility", "visible");
     names.forEach((name, each) => name.classList.toggle("chosen", each === row));
     const against = rows[row].weight < 0 ? ", which counts against it" : "";
-    readout.textContent = `${rows[row].token} × ${columns[j].token}: ${matrix[row][j].toFixed(3)}${best[row] === j ? ", the best of its row" : ""}${against}`;
+    const first = best[row] === j ? ", the best of its row" : "";
+    readout.textContent = `${rows[row].token} × ${columns[j].token}: ${matrix[row][j].toFixed(3)}${first}${against}`;
     const left = at[1] * CELL;
     if (left < region.scrollLeft) region.scrollLeft = left;
     else if (left + CELL > region.scrollLeft + region.clientWidth) region.scrollLeft = left + CELL - region.clientWidth;
@@ -90,7 +120,9 @@ function map({ rows, columns, matrix, best, shown, low, high, readout }) {
       tabindex: "0",
       role: "group",
       "aria-roledescription": "heat map",
-      "aria-label": `Similarity of ${rows.length} query tokens and ${shown.length} document tokens. Arrow keys read out one after another; the matches are in the table below, too.`,
+      "aria-label":
+        `Similarity of ${rows.length} query tokens and ${shown.length} document tokens. ` +
+        "Arrow keys read out one after another; the matches are in the table below, too.",
       onkeydown: (event) => {
         const step = STEPS[event.key];
         if (event.key === "Home") move(at?.[0] ?? 0, 0);

@@ -12,7 +12,12 @@ export const textPart = (text = "", weight = 1) => ({ kind: "text", text, weight
 export function partRow(part, i, several, changed) {
   const id = `query-${i}`;
   const name = several ? `Part ${i + 1}` : "Query";
-  const what = h("div", { class: "what" }, h("label", { class: "unseen", for: id }, name), part.kind === "image" ? imageInput(part, id) : textInput(part, id));
+  const what = h(
+    "div",
+    { class: "what" },
+    h("label", { class: "unseen", for: id }, name),
+    part.kind === "image" ? imageInput(part, id) : textInput(part, id),
+  );
   if (!several && part.kind === "text" && part.weight > 0) return h("div", { class: "part only" }, what);
   const sign = h(
     "select",
@@ -46,7 +51,8 @@ export function partRow(part, i, several, changed) {
     sign,
     what,
     h("div", { class: "weight" }, weight, shown),
-    several && h("button", { type: "button", class: "quiet", onclick: () => changed(i) }, "×", unseen(`Remove part ${i + 1}`)),
+    several &&
+      h("button", { type: "button", class: "quiet", onclick: () => changed(i) }, "×", unseen(`Remove part ${i + 1}`)),
   );
 }
 
@@ -87,7 +93,12 @@ function imageInput(part, id) {
     "div",
     { class: "picture" },
     canvas,
-    h("input", { id, type: "file", accept: "image/png,image/jpeg,image/webp", onchange: (event) => event.target.files[0] && take(event.target.files[0]) }),
+    h("input", {
+      id,
+      type: "file",
+      accept: "image/png,image/jpeg,image/webp",
+      onchange: (event) => event.target.files[0] && take(event.target.files[0]),
+    }),
     note,
   );
 }
@@ -112,12 +123,15 @@ const base64 = (file) =>
 export function queryParts(parts) {
   const kept = parts
     .map((part) =>
-      part.kind === "image" ? part.image && { image: part.image, weight: part.weight } : part.text.trim() && { text: part.text, weight: part.weight },
+      part.kind === "image"
+        ? part.image && { image: part.image, weight: part.weight }
+        : part.text.trim() && { text: part.text, weight: part.weight },
     )
     .filter(Boolean);
   const fault = (message) => Object.assign(new Error(message), { title: "Not sent", at: "query-0" });
   if (!kept.length) throw fault("The query is empty.");
-  if (!kept.some((part) => part.weight > 0)) throw fault("Say what the hits shall be like, too, and not only what they shall be unlike.");
+  if (!kept.some((part) => part.weight > 0))
+    throw fault("Say what the hits shall be like, too, and not only what they shall be unlike.");
   if (kept.length === 1 && kept[0].text && kept[0].weight === 1) return { query: kept[0].text };
   return { parts: kept };
 }

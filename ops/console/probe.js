@@ -3,7 +3,13 @@
 import { get } from "./api.js";
 import { h, unseen } from "./dom.js";
 
-const STATES = { ok: ["good", "✓ ok"], missing: ["bad", "✕ missing"], warning: ["warn", "! warning"], unknown: ["", "? unknown"], absent: ["", "– absent"] };
+const STATES = {
+  ok: ["good", "✓ ok"],
+  missing: ["bad", "✕ missing"],
+  warning: ["warn", "! warning"],
+  unknown: ["", "? unknown"],
+  absent: ["", "– absent"],
+};
 
 export async function probeView() {
   const { ready, checks } = await get("probe");
@@ -12,7 +18,11 @@ export async function probeView() {
       "div",
       { class: "heading" },
       h("h1", null, "Capability probe"),
-      h("span", { class: ready ? "badge good" : "badge bad" }, ready ? "✓ Ready for multi-vector search" : "✕ Something needed is missing"),
+      h(
+        "span",
+        { class: ready ? "badge good" : "badge bad" },
+        ready ? "✓ Ready for multi-vector search" : "✕ Something needed is missing",
+      ),
     ),
     h(
       "div",

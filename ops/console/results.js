@@ -55,20 +55,43 @@ function summary(answer) {
     answer.first_stage_hits && ["Rose / fell", `${rose} / ${fell}`],
     ["Time", milliseconds(answer.took_ms)],
   ];
-  return h("dl", { class: "card sum" }, figures.filter(Boolean).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))));
+  return h(
+    "dl",
+    { class: "card sum" },
+    figures.filter(Boolean).map(([name, value]) => h("div", null, h("dt", null, name), h("dd", null, value))),
+  );
 }
 
 function notices(answer) {
   const skipped = Object.entries(answer.skipped);
   return [
-    answer.degraded.length > 0 && h("div", { class: "notice" }, h("strong", null, "Not the whole answer"), answer.degraded.map((reason) => h("p", null, reason))),
-    answer.stale > 0 && h("div", { class: "notice" }, h("p", null, `${plural(answer.stale, "hit")} may have the score of an earlier text: osmv follow fills them again.`)),
+    answer.degraded.length > 0 &&
+      h(
+        "div",
+        { class: "notice" },
+        h("strong", null, "Not the whole answer"),
+        answer.degraded.map((reason) => h("p", null, reason)),
+      ),
+    answer.stale > 0 &&
+      h(
+        "div",
+        { class: "notice" },
+        h(
+          "p",
+          null,
+          `${plural(answer.stale, "hit")} may have the score of an earlier text: osmv follow fills them again.`,
+        ),
+      ),
     skipped.length > 0 &&
       h(
         "details",
         { class: "notice" },
         h("summary", null, `${plural(skipped.length, "candidate")} left out`),
-        h("ul", null, skipped.slice(0, 20).map(([id, reason]) => h("li", null, h("code", null, id), ": ", reason))),
+        h(
+          "ul",
+          null,
+          skipped.slice(0, 20).map(([id, reason]) => h("li", null, h("code", null, id), ": ", reason)),
+        ),
       ),
   ].filter(Boolean);
 }
@@ -80,7 +103,11 @@ function rankings(answer, choose) {
     "div",
     { class: "after" },
     h("h3", null, before ? `After the rerank (${answer.rerank ?? "none"})` : `First stage (${answer.first_stage})`),
-    h("ol", { class: "hits" }, answer.hits.map((hit) => h("li", null, finalHit(hit, before, choose)))),
+    h(
+      "ol",
+      { class: "hits" },
+      answer.hits.map((hit) => h("li", null, finalHit(hit, before, choose))),
+    ),
   );
   if (!before) return h("section", { class: "card", "aria-label": "Hits" }, h("h2", null, "Hits"), after);
   const lines = s("svg", { class: "lines", "aria-hidden": "true" });
@@ -88,11 +115,20 @@ function rankings(answer, choose) {
     "details",
     { class: "before", open: matchMedia("(min-width: 721px)").matches },
     h("summary", null, `First stage (${answer.first_stage})`),
-    h("ol", { class: "hits" }, before.map((hit) => h("li", null, firstHit(hit, names.get(keyOf(hit)), choose)))),
+    h(
+      "ol",
+      { class: "hits" },
+      before.map((hit) => h("li", null, firstHit(hit, names.get(keyOf(hit)), choose))),
+    ),
   );
   const lists = h("div", { class: "lists" }, first, lines, after);
   new ResizeObserver(() => drawLines(lists, lines, answer)).observe(lists);
-  return h("section", { class: "card", "aria-label": "Both rankings" }, h("h2", null, "First stage and rerank, side by side"), lists);
+  return h(
+    "section",
+    { class: "card", "aria-label": "Both rankings" },
+    h("h2", null, "First stage and rerank, side by side"),
+    lists,
+  );
 }
 
 function finalHit(hit, compared, choose) {
@@ -102,32 +138,55 @@ function finalHit(hit, compared, choose) {
     h("span", { class: "rank" }, hit.rank, unseen(".")),
     h("span", { class: "name" }, nameOf(hit)),
     h("span", { class: "value" }, compared && moved(hit), h("span", null, unseen("score "), score(hit.score))),
-    h("span", { class: "line" }, hit.stale && [h("span", { class: "badge warn" }, "stale"), " "], lineOf(hit, nameOf(hit))),
+    h(
+      "span",
+      { class: "line" },
+      hit.stale && [h("span", { class: "badge warn" }, "stale"), " "],
+      lineOf(hit, nameOf(hit)),
+    ),
   );
 }
 
 // Its text, without a title that stands above it.
-const lineOf = (hit, name) => (name && hit.text.startsWith(name) ? hit.text.slice(name.length).trimStart() : hit.text).slice(0, 300);
+const lineOf = (hit, name) =>
+  (name && hit.text.startsWith(name) ? hit.text.slice(name.length).trimStart() : hit.text).slice(0, 300);
 
 function moved(hit) {
   const from = hit.first_stage_rank;
   if (from === null) return h("span", { class: "move new" }, "new", unseen(", not among the first stage’s"));
   const by = from - hit.rank;
   if (by === 0) return h("span", { class: "move" }, "=", unseen(" as before"));
-  return h("span", { class: by > 0 ? "move rose" : "move fell" }, h("span", { "aria-hidden": "true" }, `${by > 0 ? "▲" : "▼"}${Math.abs(by)}`), unseen(`${by > 0 ? "rose" : "fell"} by ${Math.abs(by)}, from ${from}`));
+  return h(
+    "span",
+    { class: by > 0 ? "move rose" : "move fell" },
+    h("span", { "aria-hidden": "true" }, `${by > 0 ? "▲" : "▼"}${Math.abs(by)}`),
+    unseen(`${by > 0 ? "rose" : "fell"} by ${Math.abs(by)}, from ${from}`),
+  );
 }
 
 function firstHit(hit, same, choose) {
   const content = [
     h("span", { class: "rank" }, hit.rank, unseen(".")),
     h("span", { class: "name" }, same ? nameOf(same) : hit.doc_id),
-    h("span", { class: "value" }, hit.final_rank === null ? unseen("left the page") : [h("span", { "aria-hidden": "true" }, "→ "), unseen("now "), hit.final_rank]),
+    h(
+      "span",
+      { class: "value" },
+      hit.final_rank === null
+        ? unseen("left the page")
+        : [h("span", { "aria-hidden": "true" }, "→ "), unseen("now "), hit.final_rank],
+    ),
     h("span", { class: "line" }, lineOf(hit, same ? nameOf(same) : "")),
   ];
   const shown = same ?? { ...hit, source: {}, first_stage_rank: hit.rank, score: null, rank: null };
   return h(
     "button",
-    { type: "button", class: same ? "hit" : "hit gone", data: { key: keyOf(hit) }, "aria-pressed": "false", onclick: () => choose(shown) },
+    {
+      type: "button",
+      class: same ? "hit" : "hit gone",
+      data: { key: keyOf(hit) },
+      "aria-pressed": "false",
+      onclick: () => choose(shown),
+    },
     content,
   );
 }

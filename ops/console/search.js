@@ -1,7 +1,7 @@
 // The search view: what is asked, and where the answer is shown. What was typed and found outlives a look elsewhere.
 
 import { get, post } from "./api.js";
-import { announce, byId, empty, h, problem, show, unseen } from "./dom.js";
+import { announce, byId, empty, h, problem, show } from "./dom.js";
 import { milliseconds, plural } from "./figures.js";
 import { MAX_PARTS, partRow, queryParts, textPart } from "./parts.js";
 import { moves, results } from "./results.js";
@@ -58,8 +58,14 @@ function showStart() {
   show(
     host,
     choices.length
-      ? empty("Ask this index something", "The first stage’s order and the rerank’s are shown side by side, with the tokens that matched.")
-      : empty("Nothing to search yet", "No index with a multi-vector field is here that you may search. Make one with osmv index, or osmv attach."),
+      ? empty(
+          "Ask this index something",
+          "The first stage’s order and the rerank’s are shown side by side, with the tokens that matched.",
+        )
+      : empty(
+          "Nothing to search yet",
+          "No index with a multi-vector field is here that you may search. Make one with osmv index, or osmv attach.",
+        ),
   );
 }
 
@@ -67,7 +73,10 @@ function form() {
   const parts = h("div", { class: "parts" });
   const adders = h("div", { class: "row" });
   const draw = (focus) => {
-    show(parts, asked.parts.map((part, i) => partRow(part, i, asked.parts.length > 1, redraw)));
+    show(
+      parts,
+      asked.parts.map((part, i) => partRow(part, i, asked.parts.length > 1, redraw)),
+    );
     show(
       adders,
       adder("add", "Text", () => textPart()),
@@ -108,8 +117,14 @@ function options(redraw) {
   const suggest = () => {
     const known = chosen()?.first_stages ?? [];
     const fused = ["codes", "dense"].filter((name) => known.includes(name) && known.includes("bm25"));
-    show(stages, [...known, ...fused.map((name) => `bm25+${name}`)].map((name) => h("option", { value: name })));
-    show(reranks, ["auto", "none", ...(chosen()?.reranks ?? [])].map((name) => h("option", { value: name })));
+    show(
+      stages,
+      [...known, ...fused.map((name) => `bm25+${name}`)].map((name) => h("option", { value: name })),
+    );
+    show(
+      reranks,
+      ["auto", "none", ...(chosen()?.reranks ?? [])].map((name) => h("option", { value: name })),
+    );
   };
   const stage = input("first_stage", { list: "stages", spellcheck: "false", autocomplete: "off" });
   const where = h(
@@ -147,7 +162,12 @@ function options(redraw) {
       { class: "fields" },
       field("where", "Index and field", where),
       field("first_stage", "First stage", stage, stages),
-      field("rerank", "Rerank", input("rerank", { list: "reranks", spellcheck: "false", autocomplete: "off" }), reranks),
+      field(
+        "rerank",
+        "Rerank",
+        input("rerank", { list: "reranks", spellcheck: "false", autocomplete: "off" }),
+        reranks,
+      ),
       field("window_size", "Candidates", input("window_size", { type: "number", min: "1", max: "10000" })),
       field("size", "Hits", input("size", { type: "number", min: "1", max: "100" })),
     ),
@@ -223,7 +243,10 @@ async function submit(event) {
   try {
     answered = await post("search", body, mine.signal);
     const { rose, fell } = moves(answered);
-    show(host, results(answered, body, (text, weight) => asked.add(text, weight)));
+    show(
+      host,
+      results(answered, body, (text, weight) => asked.add(text, weight)),
+    );
     announce(
       `${plural(answered.hits.length, "hit")} in ${milliseconds(answered.took_ms)}.` +
         (answered.first_stage_hits ? ` ${rose} rose and ${fell} fell by the rerank.` : ""),

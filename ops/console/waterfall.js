@@ -25,21 +25,37 @@ export function waterfall(answer) {
       const inner = answer.stages.filter((each) => each.within === stage.name);
       return h(
         "li",
-        { data: { stage: stage.name, ms: stage.duration }, title: inner.map((each) => `of which in OpenSearch ${milliseconds(each.duration)}`).join() || null },
+        {
+          data: { stage: stage.name, ms: stage.duration },
+          title: inner.map((each) => `of which in OpenSearch ${milliseconds(each.duration)}`).join() || null,
+        },
         h("span", null, label),
         h(
           "span",
           { class: "track", "aria-hidden": "true" },
           h("i", { style: { ...place(stage), "--stage": `var(${colour})` } }),
-          inner.map((each) => h("i", { class: "inner", style: place({ ...each, start: Math.max(each.start, stage.start) }) })),
+          inner.map((each) =>
+            h("i", { class: "inner", style: place({ ...each, start: Math.max(each.start, stage.start) }) }),
+          ),
         ),
-        h("span", { class: "time" }, milliseconds(stage.duration), inner.map((each) => unseen(`, of which in OpenSearch ${milliseconds(each.duration)}`))),
+        h(
+          "span",
+          { class: "time" },
+          milliseconds(stage.duration),
+          inner.map((each) => unseen(`, of which in OpenSearch ${milliseconds(each.duration)}`)),
+        ),
       );
     });
   return h(
     "ol",
     { class: "fall" },
     rows,
-    h("li", { class: "all" }, h("span", null, "In all"), h("span", null), h("span", { class: "time" }, milliseconds(answer.took_ms))),
+    h(
+      "li",
+      { class: "all" },
+      h("span", null, "In all"),
+      h("span", null),
+      h("span", { class: "time" }, milliseconds(answer.took_ms)),
+    ),
   );
 }

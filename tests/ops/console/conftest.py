@@ -109,14 +109,15 @@ def service(
         yield url
 
 
-@pytest.fixture
-def guarded(node_url: str, indices: None, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def guarded(node_url: str, indices: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One that answers to two tokens alone: `TOKEN` is an operator's, `GUEST` is not."""
     guest = {"name": "guest", "sha256": hashlib.sha256(GUEST.encode()).hexdigest(), "indices": [ARTICLES]}
-    tokens = tmp_path / "tokens.json"
+    folder = tmp_path_factory.mktemp("guarded")
+    tokens = folder / "tokens.json"
     tokens.write_text(json.dumps([guest]))
     environment = {"OSMV_URL": node_url, "OSMV_API_TOKEN": TOKEN}
-    with serving(["--tokens", str(tokens)], environment, tmp_path / "log") as url:
+    with serving(["--tokens", str(tokens)], environment, folder / "log") as url:
         yield url
 
 
