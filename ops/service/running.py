@@ -50,7 +50,8 @@ def read_token(path: Path | None) -> str | None:
 def listen(host: str, port: int) -> socket.socket:
     """A socket on that address; port 0: a free one. Raises InputError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    taken = socket.socket(family, socket.SOCK_STREAM)
+    # Named by its protocol, else asyncio leaves Nagle's algorithm on, and each answer waits 40 ms for the client's ACK.
+    taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind((host, port))

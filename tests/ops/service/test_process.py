@@ -21,6 +21,7 @@ from opensearchpy import OpenSearch
 from served import INDEX, OPERATOR, Served, open_settings
 
 from opensearch_multivector.ops.service.app import Settings
+from opensearch_multivector.ops.service.running import listen
 from opensearch_multivector.plugin.mapping import read_spec
 
 COMMAND = [sys.executable, "-m", "opensearch_multivector.cli.main", "serve"]
@@ -55,6 +56,12 @@ def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     ran = osmv("serve")
     assert ran.code == 5
     assert "pip install 'opensearch-multivector[serve]'" in ran.err
+
+
+def test_no_answer_waits_for_an_acknowledgement() -> None:
+    # By which asyncio knows that it may switch Nagle's algorithm off: 40 ms of each answer.
+    with listen("127.0.0.1", 0) as listening:
+        assert listening.proto == socket.IPPROTO_TCP
 
 
 @pytest.mark.integration
