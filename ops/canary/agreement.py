@@ -25,7 +25,7 @@ _EQUAL = 1e-4
 
 def share_of_top(exact: Sequence[Scored], found: Collection[str], k: int) -> float:
     """Share of the ``k`` best of ``exact`` (best first, may go on beyond k) that was found; 1 where there are none."""
-    wanted = min(k, len(exact))
+    wanted = _told_apart(exact, k)
     if not wanted:
         return 1.0
     edge = exact[wanted - 1][1]
@@ -38,6 +38,9 @@ def share_of_top(exact: Sequence[Scored], found: Collection[str], k: int) -> flo
 def order_agreement(exact: Sequence[Scored], page: Sequence[str], k: int) -> float:
     """RBO of the page with the exact top ``k``, where equal scores stand in the page's order."""
     places = {doc_id: place for place, doc_id in enumerate(page)}
+    wanted = _told_apart(exact, k)
+    if not wanted:
+        return 1.0
     ordered: list[str] = []
     group: list[Scored] = []
     for each in [*exact, None]:
@@ -46,7 +49,15 @@ def order_agreement(exact: Sequence[Scored], page: Sequence[str], k: int) -> flo
             group = []
         if each is not None:
             group.append(each)
-    return rank_biased_overlap(ordered[:k], list(page[:k]))
+    return rank_biased_overlap(ordered[:wanted], list(page[:wanted]))
+
+
+def _told_apart(exact: Sequence[Scored], k: int) -> int:
+    """How many of the ``k`` best can be told from others: of more equal ones than are known, none can."""
+    wanted = min(k, len(exact))
+    if len(exact) <= k or exact[wanted - 1][1] - exact[-1][1] > _tolerance(exact[-1][1]):
+        return wanted
+    return sum(score > exact[-1][1] + _tolerance(exact[-1][1]) for _, score in exact)
 
 
 def misses(candidates: Sequence[Scored], missed: Sequence[Scored], share: float, k: int) -> float:

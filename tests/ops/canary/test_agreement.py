@@ -22,6 +22,14 @@ def test_equal_scores_at_the_edge_stand_for_each_other() -> None:
     assert share_of_top(exact, {"a", "e"}, 2) == 0.5
 
 
+def test_of_more_equal_scores_than_are_known_none_counts() -> None:
+    exact = [("a", 9.0), ("b", 8.0), ("c", 8.0), ("d", 8.0)]
+    assert share_of_top(exact, {"a", "x", "y"}, 3) == 1  # x and y may be as good as b and c
+    assert share_of_top(exact, {"x", "y"}, 3) == 0
+    assert order_agreement(exact, ["a", "x", "y"], 3) == pytest.approx(1)
+    assert share_of_top(exact[1:], {"x"}, 2) == order_agreement(exact[1:], ["x"], 2) == 1
+
+
 def test_order_agreement_does_not_ask_for_the_order_of_equal_scores() -> None:
     exact = [("a", 9.0), ("b", 8.0), ("c", 8.0), ("d", 6.0)]
     assert order_agreement(exact, ["a", "c", "b", "d"], 4) == pytest.approx(1)
