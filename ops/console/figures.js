@@ -7,7 +7,10 @@ export const count = (number) => (number === null || number === undefined ? "unk
 export const milliseconds = (number) =>
   number >= 100 ? `${whole.format(Math.round(number))} ms` : `${number.toFixed(number >= 10 ? 1 : 2)} ms`;
 
-export const score = (number) => (number === null || number === undefined ? "–" : number.toFixed(3));
+export function score(number) {
+  if (number === null || number === undefined) return "–";
+  return number !== 0 && Math.abs(number) < 0.1 ? number.toPrecision(3) : number.toFixed(3);
+}
 
 export const percent = (share) => `${(share * 100).toFixed(share > 0.9995 || share === 0 ? 0 : 1)} %`;
 

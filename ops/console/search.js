@@ -197,9 +197,9 @@ function request() {
     rerank: rerank === "" || rerank === "none" ? null : rerank,
     size: wholeNumber("size", "Hits"),
     window_size: wholeNumber("window_size", "Candidates"),
-    compare: true,
     ...queryParts(parts),
   };
+  body.compare = body.rerank !== null;
   if (filter.trim()) {
     try {
       body.filter = JSON.parse(filter);

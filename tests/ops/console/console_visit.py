@@ -84,7 +84,7 @@ class Visit:
         return [wrong for wrong in self.wrong if not (self.expects_refusals and wrong.startswith(refused))]
 
     def keep(self, name: str) -> None:
-        """A screenshot of the whole page."""
+        """A screenshot of the whole page, or of what a dialog lies upon."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         self.page.evaluate("scrollTo(0, 0)")
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=self.page.locator("dialog[open]").count() == 0)

@@ -91,6 +91,10 @@ def test_documents(here: Visit) -> None:
         assert page.locator(".stored dt:text-is('title') + dd").text_content() == names[doc_id]
         assert page.locator("#heat-map").count() == 1
         check_is_text(here)
+        page.set_viewport_size({"width": 320, "height": 700})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), names[doc_id]
+        page.set_viewport_size({"width": 1360, "height": 900})
+    here.keep("hostile-light")
 
 
 def test_queries(here: Visit) -> None:
