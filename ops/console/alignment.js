@@ -90,7 +90,8 @@ function explained(answer, hit) {
       stored(answer.source),
     ];
   return [
-    answer.stale && !hit.stale && h("div", { class: "notice" }, "Its vectors are those of an earlier text."),
+    (answer.stale || hit.stale) &&
+      h("p", { class: "notice" }, "Its vectors are of an earlier text: tokens may stand by words that were others then."),
     several &&
       h(
         "p",
