@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -115,6 +116,9 @@ class Service:
     @asynccontextmanager
     async def lifespan(self, _: Starlette) -> AsyncIterator[None]:
         """While the service is up."""
+        # Encoding and scoring of all searches under way; those that wait for an encoder keep no other from going on.
+        threads = ThreadPoolExecutor(self.settings.capacity + 8, thread_name_prefix="osmv-service")
+        asyncio.get_running_loop().set_default_executor(threads)
         stop = threading.Event()
         if self.settings.canaries_every:
             Watch(self._client, self.settings.canaries_every).start(

@@ -20,6 +20,7 @@ from opensearch_multivector.plugin.cluster_errors import cluster_errors
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
 from opensearch_multivector.queries.async_searcher import AsyncSearcher
 from opensearch_multivector.queries.encoded_query import EncodedQuery
+from opensearch_multivector.queries.first_stages.base import filtered
 from opensearch_multivector.queries.query_encoder import QueryEncoder
 from opensearch_multivector.queries.rerankers import find
 from opensearch_multivector.queries.rerankers.blobs import NO_VECTORS, blob_of, blob_parts
@@ -39,7 +40,7 @@ async def explain(asked: schema.Explain, caller: Caller, searches: Searches, req
         parts = await searches.encoded(spec, asked.parts or [schema.Part(text=asked.query)])
         query = EncodedQuery(vectors=stacked(parts, weighted=False))
         hit = await _document(searcher, asked, query)
-        document = await _vectors(searcher, asked, hit, searches)
+        document = await _vectors(searcher, asked, hit, caller, searches)
         encoder = QueryEncoder(spec, searches.encoders.of(spec.vectors))
         return await asyncio.to_thread(_told, asked, spec, encoder, parts, query, hit, document, request_id)
 
@@ -58,10 +59,14 @@ async def _document(searcher: AsyncSearcher, asked: schema.Explain, query: Encod
     raise RefusalError(404, "not_found", "there is no such document in this index for this token")
 
 
-async def _vectors(searcher: AsyncSearcher, asked: schema.Explain, hit: Hit, searches: Searches) -> FloatArray:
+async def _vectors(
+    searcher: AsyncSearcher, asked: schema.Explain, hit: Hit, caller: Caller, searches: Searches
+) -> FloatArray:
     sidecar = searcher.sidecar
     key = (sidecar.name if sidecar else hit.index, hit.doc_id)
     body: dict[str, Any] = find([key]) | {"_source": False} | blob_parts(searcher.spec, VECTORS)
+    if sidecar is None:  # the document may be somebody else's by now
+        body["query"] = filtered(body["query"], caller.tenant)
     params = {"routing": asked.routing} if asked.routing is not None else {}
     with cluster_errors():
         answer = await searches.client.search(index=sidecar.name if sidecar else asked.index, body=body, params=params)

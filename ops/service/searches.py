@@ -104,7 +104,7 @@ class Searches:
         _check(asked, caller, self._bounds)
 
         async def once(searcher: AsyncSearcher) -> schema.SearchAnswer:
-            return await _Searching(self, searcher, asked, timeline, self._bounds).answer(request_id)
+            return await _Searching(self, searcher, asked, caller, timeline, self._bounds).answer(request_id)
 
         return await self.with_searcher(caller, asked, once)
 
@@ -135,11 +135,18 @@ class _Searching:
     """One search under way."""
 
     def __init__(
-        self, searches: Searches, searcher: AsyncSearcher, asked: schema.Search, timeline: Timeline, bounds: Bounds
+        self,
+        searches: Searches,
+        searcher: AsyncSearcher,
+        asked: schema.Search,
+        caller: Caller,
+        timeline: Timeline,
+        bounds: Bounds,
     ) -> None:
         self._searches = searches
         self._searcher = searcher
         self._asked = asked
+        self._caller = caller
         self._timeline = timeline
         self._until = time.monotonic() + min(asked.time_budget or bounds.seconds, bounds.seconds)
         self._parts: list[EncodedPart] = []
@@ -327,12 +334,18 @@ class _Searching:
             total=result.total,
             candidates=result.candidates,
             skipped=result.skipped,
-            degraded=list(found.degraded or result.degraded),
+            degraded=self._degraded(found.degraded or result.degraded),
             stale=sum(hit.stale for hit in found.hits),
             hedged=result.hedged,
             stages=self._timeline.stages,
             took_ms=round(self._timeline.now(), 3),
         )
+
+    def _degraded(self, reasons: Sequence[str]) -> list[str]:
+        """What is missing, and why; the reasons, which may name addresses of the cluster, are for operators."""
+        if self._caller.operator:
+            return list(reasons)
+        return [f"{reason.partition(':')[0]}: left out, since it failed or came too late" for reason in reasons]
 
     def _parts_told(self) -> list[schema.QueryPart]:
         if not self._parts:

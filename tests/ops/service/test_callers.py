@@ -74,6 +74,16 @@ def test_a_tenant_sees_its_documents_and_no_counts(guarded: Served) -> None:
 
 
 @pytest.mark.integration
+def test_why_something_is_missing_is_for_operators(guarded: Served) -> None:
+    # In so little time something is always missing, most often after the first stage.
+    asked = {"index": INDEX, "query": "animals", "time_budget": 0.01, "rerank": "client", "window_size": 1000}
+    for token, told in ((OPERATOR, "time_budget of 0.0"), (TENANT, "left out, since")):
+        answers = [guarded.post("/search", asked, token).json() for _ in range(10)]
+        reasons = [reason for answer in answers for reason in answer.get("degraded", ())]
+        assert all(told in reason for reason in reasons), reasons
+
+
+@pytest.mark.integration
 def test_filters_are_for_those_who_may(guarded: Served) -> None:
     asked = {"index": INDEX, "query": "animals", "size": 60, "filter": {"match_all": {}}}
     assert guarded.post("/search", asked, TENANT).status_code == 403
