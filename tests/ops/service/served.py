@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,10 @@ class Served:
 def open_settings(filters: bool = False, **options: Any) -> Settings:
     """Of a service without tokens."""
     return Settings(**({"door": make_door(None, None, ("*",), filters), "rate": 0.0, "warm": False} | options))
+
+
+def until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)

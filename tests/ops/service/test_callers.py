@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hostile import text, value
 from scale import SEED
-from served import FILTERING, INDEX, OPERATOR, TENANT, Served, digest, documents, open_settings
+from served import FILTERING, INDEX, OPERATOR, TENANT, Served, digest, documents, open_settings, until
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.ops.service.app import Settings
@@ -267,6 +267,7 @@ def test_headers_and_log(guarded: Served, caplog: pytest.LogCaptureFixture) -> N
             "/search", {"index": INDEX, "query": "a secret query"}, TENANT, headers={"X-Request-ID": "one"}
         )
         guarded.get("/", headers={"X-Request-ID": 'two"\\n'})
+        until(lambda: sum(record.name == "osmv.access" for record in caplog.records) == 2)  # after the answer
     assert answer.headers["X-Request-ID"] == answer.json()["request_id"] == "one"
     policy = answer.headers["Content-Security-Policy"]
     assert "default-src 'none'" in policy

@@ -6,13 +6,12 @@ import asyncio
 import json
 import re
 import socket
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from served import INDEX, Served, open_settings
+from served import INDEX, Served, open_settings, until
 
 from opensearch_multivector.ops.service import limits
 from opensearch_multivector.ops.service.app import Settings
@@ -180,10 +179,3 @@ async def test_past_the_queue_nobody_waits() -> None:
 def pieces(part: bytes, count: int) -> Iterator[bytes]:
     for _ in range(count):
         yield part
-
-
-def until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
