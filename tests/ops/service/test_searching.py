@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch
-from served import INDEX, Served, documents
+from served import INDEX, Served, documents, until
 from tiny_visual import save_colpali
 
 from opensearch_multivector.encoding.codecs import decode_blob, encode_blob
@@ -197,7 +197,7 @@ def test_a_sidecar_and_an_alias(service: Served, client: OpenSearch, encoder: An
         client.indices.put_alias(index=index_name, name=alias)
         parts = [{"text": "far travel"}, {"text": "terns", "weight": -1}]
         for name in (index_name, alias):
-            (field,) = service.get("/fields", params={"index": name}).json()["fields"]
+            field = field_of(service, name)
             told = (field["index"], field["target"], field["mode"], field["coverage"], field["documents"])
             assert told == (name, sidecar_name(index_name), "sidecar", 1.0, len(some))
             found = service.search(index=name, parts=parts, explain=True)
@@ -211,6 +211,7 @@ def test_a_sidecar_and_an_alias(service: Served, client: OpenSearch, encoder: An
             ]
             assert explained["score"] == pytest.approx(of_search["score"], abs=2e-3)
             assert explained["document_tokens"][1]["token"] == "bees"
+        until(lambda: index_name in {each["index"] for each in service.get("/status").json()["attachments"]})
         (status,) = (each for each in service.get("/status").json()["attachments"] if each["index"] == index_name)
         assert (status["covered"], status["complete"], status["mode"]) == (len(some), True, "sidecar")
         assert service.post("/search", {"index": sidecar_name(index_name), "query": "a"}).status_code == 400
@@ -235,7 +236,7 @@ def test_an_image_is_a_part_where_the_encoder_takes_images(
         lines += [{"index": {"_id": name}}, {"title": name, "mv.vectors": blob, "mv.dense": one.pooled.tolist()}]
     answer = client.bulk(index=index_name, body=lines, params={"refresh": "true"})
     assert not answer["errors"], answer
-    (field,) = service.get("/fields", params={"index": index_name}).json()["fields"]
+    field = field_of(service, index_name)
     assert field["images"] is True
     asked = {"index": index_name, "parts": [{"image": png(28, 28)}, {"text": "red", "weight": 0.5}], "explain": True}
     told = service.search(**asked)
@@ -249,6 +250,13 @@ def test_an_image_is_a_part_where_the_encoder_takes_images(
     assert [(part["kind"], part["weight"]) for part in told["parts"]] == [("image", 1.0), ("text", 0.5)]
     huge = {"index": index_name, "parts": [{"image": png(5000, 4000)}]}
     assert "pixels" in service.post("/search", huge).json()["error"]["message"]
+
+
+def field_of(service: Served, index: str) -> dict[str, Any]:
+    """What is read of the cluster serves for some seconds."""
+    until(lambda: bool(service.get("/fields", params={"index": index}).json()["fields"]))
+    (field,) = service.get("/fields", params={"index": index}).json()["fields"]
+    return field
 
 
 def png(width: int, height: int) -> str:
