@@ -143,6 +143,8 @@ class Service:
                 self._warm = True
             except OsmvError as error:
                 _LOG.warning("encoders are not loaded yet: %s", error)
+                # Who may search, but not look around, loads them as they are needed.
+                self._warm = refusal_of(error).code == "forbidden"
                 await asyncio.sleep(_READY_SECONDS)
 
     async def search(self, request: Request) -> Response:
