@@ -5,23 +5,21 @@ Every input comes of a seed, which failures print; ``OSMV_TEST_SEED`` takes it u
 
 from __future__ import annotations
 
-import io
 import random
 import re
 import signal
-import sys
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, TypeVar
 
 from opensearchpy import OpenSearch
+from osmv_here import Ran, osmv
 from scale import SEED
 
-from opensearch_multivector.cli.main import run
 from opensearch_multivector.errors import OsmvError
 
 EXIT_CODES = range(6)
@@ -97,16 +95,16 @@ class Trials:
         ran = self.attempt(kind, arguments, lambda: osmv(*arguments), seconds)
         if ran is None:
             return None
-        if ran.code not in EXIT_CODES:
-            self.fail(kind, arguments, f"exit code {ran.code}")
-        if ran.code > 1 and len(ran.err.split()) < 4:
-            self.fail(kind, arguments, f"exit code {ran.code} without a word: {ran.err!r}")
-        for line in (ran.out + ran.err).split("\n"):
+        if ran.returncode not in EXIT_CODES:
+            self.fail(kind, arguments, f"exit code {ran.returncode}")
+        if ran.returncode > 1 and len(ran.stderr.split()) < 4:
+            self.fail(kind, arguments, f"exit code {ran.returncode} without a word: {ran.stderr!r}")
+        for line in (ran.stdout + ran.stderr).split("\n"):
             if RAW.search(line):
                 self.fail(kind, arguments, f"shown raw: {line[:SHOWN]!r}")
                 break
-        if "Traceback" in ran.out + ran.err:
-            self.fail(kind, arguments, ran.err[-SHOWN:])
+        if "Traceback" in ran.stdout + ran.stderr:
+            self.fail(kind, arguments, ran.stderr[-SHOWN:])
         return ran
 
     def fail(self, kind: str, what: Any, why: str) -> None:
@@ -148,33 +146,6 @@ def deadline(seconds: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What a command gave back."""
-
-    code: int
-    out: str
-    err: str
-
-
-def osmv(*arguments: str) -> Ran:
-    """Run `osmv` here, its output as strict as a terminal; what a user would see as a traceback is raised."""
-    out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", errors) for errors in ("strict", "backslashreplace"))
-    nothing = io.TextIOWrapper(io.BufferedReader(io.BytesIO()))
-    before, sys.argv, sys.stdin = (sys.argv, sys.stdin), ["osmv", *arguments], nothing
-    code = 0
-    try:
-        with redirect_stdout(out), redirect_stderr(err):
-            run()
-    except SystemExit as ended:
-        code = int(ended.code or 0)
-    finally:
-        sys.argv, sys.stdin = before
-    for stream in (out, err):
-        stream.seek(0)
-    return Ran(code, out.read(), err.read())
 
 
 def text(rng: random.Random, longest: int = 12) -> str:

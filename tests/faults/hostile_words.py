@@ -88,7 +88,7 @@ CLAUSES += [
     '{"query_string": {"query": "((("}}',
 ]
 PATHS = [
-    "/",
+    "/etc",
     ".",
     "..",
     "/dev/null/x",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 from attached_texts import PACE, attach, check_filled, filler, make_index, own_documents, put, stored
 from opensearchpy import OpenSearch, helpers
+from osmv_here import osmv
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.backfill import BackfillSummary, Filler, status_of, worker
@@ -197,20 +196,13 @@ def test_a_mapping_that_takes_no_document_any_more(
     check_filled(client, attachment, documents)
 
 
-def osmv(url: str, *arguments: str) -> tuple[int, str, str]:
-    command = [sys.executable, "-m", "opensearch_multivector.cli.main", *arguments, "--url", url]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
-
-
 def test_a_codebook_that_is_gone_and_comes_back(node_url: str, client: OpenSearch, index_name: str) -> None:
     pytest.importorskip("onnxruntime")
     make_index(client, index_name)
     put(client, index_name, {f"d{i}": {"text": f"text number {i} of {i % 5}"} for i in range(30)})
     client.indices.refresh(index=index_name)
     options = ("--text", "text", "--terms", "none", "--sub-field", "codes", "--mode", "in-place", "--no-backfill")
-    assert osmv(node_url, "attach", index_name, *options)[0] == 0
+    assert osmv("attach", index_name, *options, "--url", node_url)[0] == 0
     client.indices.refresh(index=ARTIFACT_INDEX)
     body = client.indices.get(index=ARTIFACT_INDEX)[ARTIFACT_INDEX]
     kept = [
@@ -219,12 +211,12 @@ def test_a_codebook_that_is_gone_and_comes_back(node_url: str, client: OpenSearc
     ]
     client.indices.delete(index=ARTIFACT_INDEX)
     try:
-        code, _, error = osmv(node_url, "backfill", index_name)
+        code, _, error = osmv("backfill", index_name, "--url", node_url)
         (said,) = filter(None, error.splitlines())
         assert code == 4
         assert "missing, cut or altered in 'osmv-artifacts': restore that index" in said
         # What does not need the codebook works.
-        code, output, _ = osmv(node_url, "status", index_name, "--json")
+        code, output, _ = osmv("status", index_name, "--json", "--url", node_url)
         assert (code, json.loads(output)["missing"]) == (1, 30)
     finally:
         if not client.indices.exists(index=ARTIFACT_INDEX):
@@ -232,5 +224,5 @@ def test_a_codebook_that_is_gone_and_comes_back(node_url: str, client: OpenSearc
                 index=ARTIFACT_INDEX, body={"mappings": body["mappings"], "settings": {"index.hidden": True}}
             )
         helpers.bulk(client, kept, refresh=True)
-    code, output, _ = osmv(node_url, "backfill", index_name, "--json")
+    code, output, _ = osmv("backfill", index_name, "--json", "--url", node_url)
     assert (code, json.loads(output)["written"]) == (0, 30)

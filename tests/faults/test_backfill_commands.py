@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from attached_texts import attach, make_index, put
 from opensearchpy import OpenSearch
+from osmv_here import osmv
 
 from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder
 from opensearch_multivector.plugin.attachments import SIDECAR, Attachment
@@ -40,14 +41,8 @@ def command(url: str, *arguments: str) -> list[str]:
     return [sys.executable, "-m", "opensearch_multivector.cli.main", *arguments, "--url", url]
 
 
-def osmv(url: str, *arguments: str) -> tuple[int, str, str]:
-    done = subprocess.run(command(url, *arguments), capture_output=True, text=True, timeout=120)
-    assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout, done.stderr
-
-
 def state(url: str, index: str, *options: str) -> dict[str, Any]:
-    code, output, _ = osmv(url, "status", index, "--json", *options)
+    code, output, _ = osmv("status", index, "--json", *options, "--url", url)
     status: dict[str, Any] = json.loads(output)
     assert code == (0 if status["complete"] else 1)
     return status
@@ -56,15 +51,15 @@ def state(url: str, index: str, *options: str) -> dict[str, Any]:
 def test_pause_resume_and_what_is_left(node_url: str, attachment: Attachment) -> None:
     index = attachment.index
     assert (state(node_url, index)["missing"], state(node_url, index)["pending"]) == (20, 20)
-    assert osmv(node_url, "backfill", index, "--pause")[0] == 0
-    code, _, error = osmv(node_url, "backfill", index)
+    assert osmv("backfill", index, "--pause", "--url", node_url)[0] == 0
+    code, _, error = osmv("backfill", index, "--url", node_url)
     assert (code, "is paused: give --resume" in error) == (2, True)
-    code, output, _ = osmv(node_url, "backfill", index, "--resume", "--json")
+    code, output, _ = osmv("backfill", index, "--resume", "--json", "--url", node_url)
     summary = json.loads(output)
     assert (code, summary["written"], summary["refused"], summary["interrupted"]) == (0, 20, 0, False)
     status = state(node_url, index, "--verify")
     assert (status["complete"], status["covered"], status["stale"], status["paused"]) == (True, 20, 0, False)
-    code, shown, _ = osmv(node_url, "status", index)
+    code, shown, _ = osmv("status", index, "--url", node_url)
     assert code == 0
     assert f"in the sidecar {attachment.target}" in shown
     assert "not looked for (--verify)" in shown
@@ -73,7 +68,7 @@ def test_pause_resume_and_what_is_left(node_url: str, attachment: Attachment) ->
 def test_what_is_not_attached_is_said_in_a_sentence(node_url: str, client: OpenSearch, index_name: str) -> None:
     make_index(client, index_name)
     for name in ("backfill", "follow", "status"):
-        code, _, error = osmv(node_url, name, index_name)
+        code, _, error = osmv(name, index_name, "--url", node_url)
         assert (code, "attach it with `osmv attach`" in error, error.count("\n")) == (4, True, 1)
 
 
@@ -81,7 +76,7 @@ def test_follow_encodes_what_comes_until_it_is_stopped(
     node_url: str, client: OpenSearch, attachment: Attachment
 ) -> None:
     index = attachment.index
-    assert osmv(node_url, "follow", index, "--once")[0] == 0
+    assert osmv("follow", index, "--once", "--url", node_url)[0] == 0
     started = command(node_url, "follow", index, "--interval", "0.2", "--json")
     follower = subprocess.Popen(started, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:

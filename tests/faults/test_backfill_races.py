@@ -10,6 +10,7 @@ import pytest
 from attached_texts import PACE, WordEncoder, attach, check_filled, filler, make_index, put, stored
 from flaky_proxy import Exchange, Fault, flaky_proxy
 from opensearchpy import OpenSearch
+from scale import LONG, SEED
 
 from opensearch_multivector.encoding.encoders.base import Encoded, Kind
 from opensearch_multivector.errors import ClusterError, MismatchError
@@ -180,7 +181,7 @@ def answers_lost(exchange: Exchange) -> None:
 
 @pytest.mark.fault("proxy")
 @pytest.mark.parametrize("fault", [too_busy, out_of_reach, answers_lost])
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", MODES if LONG else [MODES[SEED % 2]])
 def test_a_bad_day_of_the_cluster(mode: Mode, fault: Fault, node_url: str, client: OpenSearch, index_name: str) -> None:
     with attached(client, index_name, mode) as attachment:
         watched = ("_bulk", "_search", "_mget", "_refresh", "_stats", f"backfill-{index_name}-mv-0")

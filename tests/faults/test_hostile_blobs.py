@@ -169,7 +169,7 @@ def test_token_vectors(
     for form in ("jsonl", "npz"):
         ran = trials.command("blobs", "export-vectors", small.name, *out, "--format", form)
         assert ran is not None
-        assert (ran.code, json.loads(ran.out)["unreadable"]) == (1, len(unread)), ran
+        assert (ran.returncode, json.loads(ran.stdout)["unreadable"]) == (1, len(unread)), ran
         fault_row.counts["blobs"] += COUNT
     lines = [json.loads(line, parse_constant=pytest.fail) for line in (tmp_path / f"{small.name}.jsonl").open()]
     assert {line["_id"] for line in lines} == (small.vectors.keys() | given.keys()) - unread

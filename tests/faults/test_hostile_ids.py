@@ -160,17 +160,17 @@ def test_indexed_shown_and_exported(
     asked = ("--query-dsl", '{"match_all": {}}', "--first-stage", "query", "--rerank", "none")
     plain = trials.command("ids shown", "search", *there, *asked)
     assert plain is not None
-    told = " ".join(plain.out.split())
-    short = [" ".join(visible(doc_id).split()) for doc_id in given if cell_len(doc_id) < 60]
+    told = " ".join(plain.stdout.split())
+    short = [" ".join(visible(doc_id).split()) for doc_id in given if cell_len(visible(doc_id)) < 60]
     assert [doc_id for doc_id in short if doc_id not in told] == []
     as_json = trials.command("ids shown", "search", *there, *asked, "--json")
     assert as_json is not None
-    assert {hit["doc_id"] for hit in json.loads(as_json.out)["hits"]} == given.keys()
+    assert {hit["doc_id"] for hit in json.loads(as_json.stdout)["hits"]} == given.keys()
 
     out = ("--url", node_url, "--json", "--out", str(tmp_path))
     refused = trials.command("ids exported", "export-vectors", index_name, *out, "--format", "npz")
     assert refused is not None
-    assert (refused.code, "holds a NUL" in refused.err) == (2, True)
+    assert (refused.returncode, "holds a NUL" in refused.stderr) == (2, True)
     # jsonl holds them all, .npz all others.
     for form in ("jsonl", "npz"):
         if form == "npz":
@@ -179,7 +179,7 @@ def test_indexed_shown_and_exported(
                 del given[doc_id]
         wrote = trials.command("ids exported", "export-vectors", index_name, *out, "--format", form)
         assert wrote is not None
-        file = Path(json.loads(wrote.out)["file"])
+        file = Path(json.loads(wrote.stdout)["file"])
         assert file.parent == tmp_path
         again = f"{index_name}-{form}"
         index_documents(client, again, file, encoder=None, dead_letters=dead)

@@ -63,6 +63,11 @@ def array(rng: random.Random) -> Any:
     return rng.choice(ways)()
 
 
+def flat(rng: random.Random) -> Any:
+    made = array(rng)
+    return made.ravel()[:DIM] if isinstance(made, np.ndarray) else made
+
+
 def terms(rng: random.Random) -> Any:
     names = ["term1", "term2", "a.b", "", text(rng, 3)[:30], "x" * 700]
     weights = {
@@ -86,7 +91,7 @@ def terms(rng: random.Random) -> Any:
 
 MAKERS: dict[str, Callable[[random.Random], Any]] = {
     "vectors": array,
-    "pooled": lambda rng: rng.choice([array, lambda rng: np.ravel(array(rng))[:DIM]])(rng),
+    "pooled": lambda rng: rng.choice([array, flat])(rng),
     "terms": terms,
     "text": text,
     "offsets": array,

@@ -31,7 +31,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.fault("proxy")]
 
 COUNT = scale(60, 300)
 SHARE = 0.15
-TRIES = 8  # through the proxy, before the network is well again
+TRIES = scale(4, 8)  # through the proxy, before the network is well again
+PATIENCE = scale(1, 2)
 # `too_late` costs the seconds that the client waits.
 # In the short form one of them, by the seed.
 MODES = [IN_PLACE, SIDECAR] if LONG else [(IN_PLACE, SIDECAR)[SEED % 2]]
@@ -80,7 +81,7 @@ def test_attach_fill_and_detach(
     through = BadNetwork(node_url, kinds, fault_row)
     encoder = WordEncoder()
     wanted = Wanted(("text",), encoder, encoder, "f32", sub_fields=(Slim(),))
-    pace = Pace(batch=16, page=20, unit=40, patience=2, lease_seconds=1.0)
+    pace = Pace(batch=16, page=20, unit=40, patience=PATIENCE, lease_seconds=1.0)
     make_index(client, index_name)
     documents: dict[str, dict[str, Any]] = {f"d{i}": {"text": f"one{i} two{i % 7}", "price": i} for i in range(COUNT)}
     put(client, index_name, documents)
@@ -92,7 +93,7 @@ def test_attach_fill_and_detach(
     def take_away(flaky: OpenSearch) -> None:
         # Done, and the answer lost: then there is nothing any more.
         if find_attachment(client, index_name, "mv"):
-            detach(flaky, index_name, patience=2)
+            detach(flaky, index_name, patience=PATIENCE)
 
     try:
         through("attach", lambda flaky: attach(flaky, index_name, wanted, mode))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -43,8 +41,3 @@ def blob(client: OpenSearch, index: str, doc_id: str, field: str = "mv") -> np.n
     (hit,) = client.search(index=index, body=body)["hits"]["hits"]
     text = hit["fields"][f"{field}.vectors"][0]
     return decode_blob(base64.b64decode(text + "=" * (-len(text) % 4)))
-
-
-def osmv(*arguments: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "opensearch_multivector.cli.main", "index", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, **options)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from node_under_test import RELEASE
 from opensearchpy import OpenSearch
-from ready_documents import load, osmv, write
+from osmv_here import osmv
+from ready_documents import load, write
 
 from opensearch_multivector.errors import ClusterError, InputError, MismatchError
 from opensearch_multivector.indexing import Bm25Parameters
@@ -82,10 +83,10 @@ def test_the_command(node_url: str, client: OpenSearch, index_name: str, tmp_pat
     """Of k1 and b the one that is not given has its default."""
     write(tmp_path / "docs.jsonl", list(DOCUMENTS))
     arguments = ("docs.jsonl", "--url", node_url, "--index", index_name, "--no-vectors", "--analyzer", "whitespace")
-    done = osmv(*arguments, "--bm25-k1", "0.5", cwd=tmp_path)
+    done = osmv("index", *arguments, "--bm25-k1", "0.5", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert found(client, index_name, "hive wax") == pytest.approx(bm25("hive wax", 0.5, 0.75), rel=1e-5)
-    refused = osmv(*arguments, "--bm25-b", "0.4", cwd=tmp_path)
+    refused = osmv("index", *arguments, "--bm25-b", "0.4", cwd=tmp_path)
     assert (refused.returncode, "BM25 of k1 0.5 and b 0.75" in " ".join(refused.stderr.split())) == (4, True)
-    wrong = osmv(*arguments, "--bm25-b", "7", cwd=tmp_path)
+    wrong = osmv("index", *arguments, "--bm25-b", "7", cwd=tmp_path)
     assert (wrong.returncode, "b of BM25" in wrong.stderr) == (2, True)

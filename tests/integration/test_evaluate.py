@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
+import osmv_here
 import pytest
 from node_under_test import VERSION
 from opensearchpy import OpenSearch
@@ -163,11 +162,7 @@ def test_what_is_no_configuration_is_said(name: str) -> None:
 
 @pytest.fixture
 def osmv(node_url: str) -> Any:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "opensearch_multivector.cli.main", *arguments, "--url", node_url]
-        return subprocess.run(command, capture_output=True, text=True, timeout=300)
-
-    return run
+    return lambda *arguments: osmv_here.osmv(*arguments, "--url", node_url)
 
 
 def test_the_command(client: OpenSearch, folder: Path, encoder: Encoder, osmv: Any, tmp_path: Path) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
+from osmv_here import Ran, osmv
 
 from opensearch_multivector.errors import InputError
 from opensearch_multivector.evaluation.collection.corpus_index import Corpus, index_corpus
@@ -45,10 +44,9 @@ def folder(tmp_path: Path, index_name: str, client: OpenSearch) -> Path:
     return folder
 
 
-def evaluate(url: str, folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "opensearch_multivector.cli.main", "eval", *options, "--url", url]
+def evaluate(url: str, folder: Path, *options: str) -> Ran:
     files = ["--topics", "topics.tsv", "--qrels", "qrels.txt", "--text-field", "contents", "--measure", "RR@10"]
-    return subprocess.run([*command, *files], cwd=folder.parent, capture_output=True, text=True, timeout=120)
+    return osmv("eval", *options, "--url", url, *files, cwd=folder.parent)
 
 
 def indices(client: OpenSearch, folder: Path) -> set[str]:

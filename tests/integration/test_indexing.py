@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch
-from ready_documents import DIM, blob, document, load, osmv, write
+from osmv_here import osmv
+from ready_documents import DIM, blob, document, load, write
 
 from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.indexing import Layout, Limits
@@ -220,7 +221,7 @@ class TestModels:
             "f16",
             *(f"--sub-field={name}" for name in ("dense", "slim", "floats")),
         ]
-        done = osmv("docs.jsonl", *options, *models, cwd=tmp_path)
+        done = osmv("index", "docs.jsonl", *options, *models, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["truncated"] == 1
         spec = read_spec(client, index_name)
@@ -231,7 +232,7 @@ class TestModels:
         assert hit["_id"] == "1"
         np.testing.assert_allclose(blob(client, index_name, "1"), hit["_source"]["mv.floats"], atol=1e-3)
         write(tmp_path / "docs.jsonl", [{"id": 3, "text": "More."}])
-        done = osmv("docs.jsonl", *options, cwd=tmp_path)
+        done = osmv("index", "docs.jsonl", *options, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert client.get(index=index_name, id="3")["_source"].keys() == {"id", "text", "mv.floats"}
         assert read_spec(client, index_name) == spec

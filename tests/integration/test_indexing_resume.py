@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 from opensearchpy import OpenSearch
-from ready_documents import document, load, osmv, write
+from osmv_here import osmv
+from ready_documents import document, load, write
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing import Limits, Progress
@@ -108,13 +109,13 @@ class TestResume:
 class TestCommand:
     def test_summary_exit_codes_and_standard_input(self, node_url: str, index_name: str, tmp_path: Path) -> None:
         good = write(tmp_path / "docs.jsonl", [document(0), document(1)])
-        done = osmv(str(good), "--index", index_name, "--url", node_url, cwd=tmp_path)
+        done = osmv("index", str(good), "--index", index_name, "--url", node_url, cwd=tmp_path)
         assert (done.returncode, done.stdout.splitlines()[0]) == (0, "2 read = 2 indexed + 0 rejected"), done.stderr
         lines = b"nope\n" + good.read_bytes()
         with (tmp_path / "in").open("wb") as file:
             file.write(lines)
         with (tmp_path / "in").open("rb") as stdin:
-            done = osmv("-", "--index", index_name, "--url", node_url, "--json", cwd=tmp_path, stdin=stdin)
+            done = osmv("index", "-", "--index", index_name, "--url", node_url, "--json", cwd=tmp_path, stdin=stdin)
         assert done.returncode == 1, done.stderr
         summary = json.loads(done.stdout)
         assert (summary["read"], summary["indexed"], summary["rejected"]) == (3, 2, 1)
@@ -145,7 +146,7 @@ class TestCommand:
     ) -> None:
         write(tmp_path / "docs.jsonl", [document(0)])
         url = [] if "--url" in arguments else ["--url", node_url]
-        done = osmv(*arguments, "--index", index_name, *url, cwd=tmp_path)
+        done = osmv("index", *arguments, "--index", index_name, *url, cwd=tmp_path)
         assert done.returncode == code, done.stderr
         assert words in done.stderr
         assert "Traceback" not in done.stderr
@@ -175,7 +176,7 @@ class TestCommand:
         stopped = json.loads(output)
         assert stopped["interrupted"]
         assert stopped["read"] < 20_000
-        done = osmv("docs.jsonl", *options, cwd=tmp_path)
+        done = osmv("index", "docs.jsonl", *options, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
         assert json.loads(done.stdout)["resumed_from"] == stopped["read"]
         assert client.count(index=index_name)["count"] == 20_000

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch
-from ready_documents import blob, load, osmv, write
+from osmv_here import osmv
+from ready_documents import blob, load, write
 from small_index import unit
 
 from opensearch_multivector.encoding.encoders import MINILM_INT8, load_encoder
@@ -93,7 +93,7 @@ def test_every_reduction_is_stored_searched_and_explained(
 
 
 def test_a_chain_goes_on_with_documents_that_come_later(
-    client: OpenSearch, index_name: str, encoder: Encoder, tmp_path: Path
+    client: OpenSearch, node_url: str, index_name: str, encoder: Encoder, tmp_path: Path
 ) -> None:
     reduce = "stopwords|pool:factor=2|pca:dim=64"
     told: list[str] = []
@@ -113,7 +113,7 @@ def test_a_chain_goes_on_with_documents_that_come_later(
     assert set(spec.artifacts) == {"projection", "codebook"}
     # The command takes the reductions, like all else, from the index; nothing is trained again.
     later = write(tmp_path / "later.jsonl", [*texts("train", "tea")])
-    done = osmv(str(later), "--index", index_name, "--json", cwd=tmp_path, env=_environment(client))
+    done = osmv("index", str(later), "--index", index_name, "--json", "--url", node_url, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["indexed"] == 2
     assert read_spec(client, index_name) == spec
@@ -167,7 +167,7 @@ def test_what_can_not_be_done_is_refused_before_anything_is_made(
     assert not index_exists(client, index_name)
 
 
-def test_training_queries_come_from_a_file(client: OpenSearch, index_name: str, tmp_path: Path) -> None:
+def test_training_queries_come_from_a_file(client: OpenSearch, node_url: str, index_name: str, tmp_path: Path) -> None:
     documents = write(tmp_path / "docs.jsonl", [*texts(*TEXTS)])
     plain = tmp_path / "queries.txt"
     plain.write_text("\n".join(QUESTIONS) + "\n")
@@ -176,8 +176,8 @@ def test_training_queries_come_from_a_file(client: OpenSearch, index_name: str, 
         options = ["--encoder", MINILM_INT8, "--terms", "none", "--reduce", "leanvec:dim=40"]
         name = f"{index_name}-{number}"
         done = osmv(
-            str(documents), "--index", name, *options, "--training-queries", str(queries),
-            cwd=tmp_path, env=_environment(client),
+            "index", str(documents), "--index", name, *options, "--training-queries", str(queries),
+            "--url", node_url, cwd=tmp_path,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "on 6 documents, 4 queries" in done.stderr
@@ -212,8 +212,3 @@ def tokens_of(number: int) -> np.ndarray:
 
 def ready(numbers: range) -> list[dict[str, Any]]:
     return [{"id": f"d{number}", "text": "", "vectors": tokens_of(number).tolist()} for number in numbers]
-
-
-def _environment(client: OpenSearch) -> dict[str, str]:
-    host = client.transport.hosts[0]
-    return {**os.environ, "OSMV_URL": f"http://{host['host']}:{host['port']}"}

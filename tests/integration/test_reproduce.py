@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch
+from osmv_here import Ran, osmv
 
 from opensearch_multivector.evaluation.provenance import sha256
 from opensearch_multivector.evaluation.runs import read_run
@@ -50,7 +51,7 @@ rows:
     tolerance: 0.001
     source: counted by hand
 """
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Ran]
 
 
 def write_collection(folder: Path, documents: dict[str, str]) -> None:
@@ -74,18 +75,15 @@ def matrix(tmp_path: Path, index_name: str) -> Path:
 
 def command(folder: Path, url: str, *arguments: str) -> list[str]:
     options = ["--data", str(folder), "--out", str(folder / "out"), "--latency-topics", "1", "--url", url]
-    return [sys.executable, "-m", "opensearch_multivector.cli.main", "reproduce", *arguments, *options]
+    return ["reproduce", *arguments, *options]
 
 
 @pytest.fixture
 def reproduce(tmp_path: Path, node_url: str) -> Run:
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command(tmp_path, node_url, *arguments), capture_output=True, text=True, timeout=300)
-
-    return run
+    return lambda *arguments: osmv(*command(tmp_path, node_url, *arguments))
 
 
-def rows(done: subprocess.CompletedProcess[str], code: int = 0) -> dict[str, dict[str, Any]]:
+def rows(done: Ran, code: int = 0) -> dict[str, dict[str, Any]]:
     """What `--json` printed, by row."""
     assert done.returncode == code, done.stderr
     return {row["row"]: row for row in json.loads(done.stdout)}
@@ -198,13 +196,11 @@ def test_what_was_finished_stays_in_the_report(matrix: Path, reproduce: Run, tmp
 
 def test_a_dry_run_asks_no_cluster_and_writes_nothing(matrix: Path, tmp_path: Path) -> None:
     edit(matrix, "title: Birds", "title: Birds  # nobody listens at that port")
-    done = subprocess.run(
-        command(tmp_path, "http://127.0.0.1:9", str(matrix), "--dry-run", "--json"), capture_output=True, text=True
-    )
+    done = osmv(*command(tmp_path, "http://127.0.0.1:9", str(matrix), "--dry-run", "--json"))
     assert done.returncode == 0, done.stderr
     assert [row["plan"] for row in json.loads(done.stdout)] == ["to run", "to run"]
     assert not (tmp_path / "out").exists()
-    done = subprocess.run(command(tmp_path, "http://127.0.0.1:9", str(matrix)), capture_output=True, text=True)
+    done = osmv(*command(tmp_path, "http://127.0.0.1:9", str(matrix)))
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
 
@@ -218,9 +214,9 @@ def test_a_killed_reproduction_goes_on_where_it_stood(
         for number in range(12_000):
             document = {"_id": f"d{number}", "text": f"filling {number}", "vectors": vectors[number % 20]}
             corpus.write(f"\n{json.dumps(document)}")
-    process = subprocess.Popen(
-        command(tmp_path, node_url, str(matrix), "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    own = [sys.executable, "-m", "opensearch_multivector.cli.main"]
+    own += command(tmp_path, node_url, str(matrix), "--json")
+    process = subprocess.Popen(own, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     # Killed by what the second row's index has taken in, not by the clock.
     first = tmp_path / "out" / "rows" / "birds.words" / "result.json"
     while process.poll() is None and not (first.exists() and second_index(client, index_name, first) >= 5_000):
