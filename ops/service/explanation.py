@@ -50,8 +50,9 @@ async def explain(asked: schema.Explain, caller: Caller, searches: Searches, req
 async def _document(searcher: AsyncSearcher, asked: schema.Explain, query: EncodedQuery) -> Hit:
     """The document as the searcher's tenant sees it."""
     one = EncodedQuery(vectors=query.vectors, dsl={"ids": {"values": [asked.doc_id]}})
+    # `explain`, since a document whose vectors nobody looks at is not known to be stale.
     found = await searcher.search(
-        one, first_stage="query", rerank=None, size=_SAME_ID, window_size=_SAME_ID, routing=asked.routing
+        one, first_stage="query", rerank=None, size=_SAME_ID, window_size=_SAME_ID, routing=asked.routing, explain=True
     )
     for hit in found.hits:
         if asked.hit_index in (None, hit.index):

@@ -266,7 +266,12 @@ class _Searching:
         read = await self._again(query, [_key(hit) for hit in page], "fetch", **options)
         there = {_key(hit): hit for hit in read.hits}
         return [
-            replace(there[_key(hit)], score=hit.score, first_stage_score=hit.first_stage_score)
+            replace(
+                there[_key(hit)],
+                score=hit.score,
+                first_stage_score=hit.first_stage_score,
+                stale=hit.stale or there[_key(hit)].stale,
+            )
             for hit in page
             if _key(hit) in there
         ]

@@ -211,10 +211,19 @@ def test_a_sidecar_and_an_alias(service: Served, client: OpenSearch, encoder: An
             ]
             assert explained["score"] == pytest.approx(of_search["score"], abs=2e-3)
             assert explained["document_tokens"][1]["token"] == "bees"
+            assert (explained["stale"], found["stale"]) == (False, 0)
         until(lambda: index_name in {each["index"] for each in service.get("/status").json()["attachments"]})
         (status,) = (each for each in service.get("/status").json()["attachments"] if each["index"] == index_name)
         assert (status["covered"], status["complete"], status["mode"]) == (len(some), True, "sidecar")
         assert service.post("/search", {"index": sidecar_name(index_name), "query": "a"}).status_code == 400
+        # Written by somebody since: known in every kind of search, and its new words are not taken for the old ones.
+        client.index(index=index_name, id="d01", body=some[1] | {"text": "all is new"}, params={"refresh": "true"})
+        for asked_as in ({"query": "far travel"}, {"parts": parts}, {"parts": parts, "explain": True}):
+            hits = service.search(index=alias, **asked_as)["hits"]
+            assert {hit["doc_id"] for hit in hits if hit["stale"]} == {"d01"}
+        explained = service.post("/explain", asked).json()
+        assert explained["stale"]
+        assert explained["document_tokens"][1]["token"] == "[1]"
     finally:
         client.indices.delete(index=sidecar_name(index_name), ignore_unavailable=True)
         remove_attachment(client, index_name, "mv")
