@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3.13 python3.12 python3.11 python3 python;
 NEED_PYTHON := test -n "$(PYTHON)" || { echo "Python 3.11 or newer with its venv module is needed (Debian: apt-get" \
 	"install python3-venv), or name one: make PYTHON=/path/to/python3" >&2; exit 1; }
 UV_VERSION := 0.13.9
-ROOMS := cli encoding evaluation indexing plugin queries src
+ROOMS := cli encoding evaluation indexing ops plugin queries src
 
 # The native plugin, built again when its sources change; what is made of it lies in plugin/native, where git looks away.
 MAVEN ?= $(shell command -v mvn)

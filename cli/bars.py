@@ -63,6 +63,10 @@ class Bars:
         """Report how many documents are written."""
         self._show(f"exporting {self._corpus}", "documents", done, done, done, total)
 
+    def scoring(self, done: int, total: int) -> None:
+        """Report how many documents are scored with a canary's queries."""
+        self._show(f"scoring for {self._corpus}", "documents", done, done, done, total)
+
     def filling(self, counts: Mapping[str, int], documents: int, searches: Mapping[str, Any] | None = None) -> None:
         """Report how many documents of an attached field were looked at; those written meanwhile come again.
 

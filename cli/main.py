@@ -9,14 +9,17 @@ import typer
 from opensearch_multivector.cli import (
     attach,
     backfill,
+    canary,
     codebook,
     compare,
+    dashboards,
     demo,
     detach,
     doctor,
     evaluate,
     export,
     export_vectors,
+    exporter,
     follow,
     fuse,
     index,
@@ -24,6 +27,7 @@ from opensearch_multivector.cli import (
     plugin,
     reproduce,
     search,
+    serve,
     status,
 )
 from opensearch_multivector.errors import InputError, OsmvError
@@ -56,6 +60,10 @@ for command in (
     follow,
     status,
     detach,
+    canary,
+    exporter,
+    dashboards,
+    serve,
     demo,
 ):
     command.register(app)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -41,6 +41,7 @@ TAIL = "tail"
 _SIDECAR_PREFIX = "osmv-sidecar-"
 _MAX_INDEX_BYTES = 255
 _TRIES = 20
+_PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +181,25 @@ async def attachments_of_async(client: AsyncOpenSearch, index: str) -> tuple[Att
         index = behind[0] if len(behind) == 1 else index
         value = await _state_async(client, index) if behind == [index] else None
     return _all(index, value)
+
+
+def every_attachment(client: OpenSearch) -> Iterator[Attachment]:
+    """All attachments of the cluster, as a search finds them. Raises ClusterError, MismatchError."""
+    body = {"sort": ["_seq_no"], "size": _PAGE, "seq_no_primary_term": True, "_source": ["index", "fields"]}
+    last = -1
+    while True:
+        wanted = body | {"query": {"range": {"_seq_no": {"gt": last}}}}
+        with cluster_errors():
+            try:
+                hits = client.search(index=STATE_INDEX, body=wanted)["hits"]["hits"]
+            except NotFoundError:
+                return
+        for hit in hits:
+            if hit["_id"] == _key(index := str(hit["_source"].get("index"))):
+                yield from _all(index, hit["_source"])
+        if len(hits) < _PAGE:
+            return
+        last = hits[-1]["_seq_no"]
 
 
 def find_attachment(client: OpenSearch, index: str, field: str = DEFAULT_FIELD) -> Attachment | None:

@@ -24,6 +24,7 @@ from opensearch_multivector.queries.delivery import Answer, Call, Delivery
 from opensearch_multivector.queries.described import MOVES, REFRESH_AFTER, Described, Descriptions, Tried
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.first_stages import Dsl
+from opensearch_multivector.queries.observer import Observer, Place, observed, tell
 from opensearch_multivector.queries.plan import plan
 from opensearch_multivector.queries.request import SearchRequest, check_clause, check_defaults
 from opensearch_multivector.queries.results import SearchResult
@@ -57,6 +58,7 @@ class AsyncSearcher:
         sidecar: str | None = None,
         refresh_after: float = REFRESH_AFTER,
         breaker: Breaker | None = None,
+        observer: Observer | None = None,
         max_concurrent: int | None = None,
         max_waiting: int = _WAITING,
         **defaults: Any,
@@ -72,6 +74,8 @@ class AsyncSearcher:
         self._named = (found.spec.field, sidecar)
         self._client = client
         self.breaker = breaker or Breaker()
+        self._observer = observer
+        self._place = Place(index, found.spec.field)
         self._descriptions = Descriptions(found.spec, encoder, term_encoder, refresh_after)
         self._descriptions.take(found)
         # Two encodings would only share the same cores, and keep a thread each waiting.
@@ -79,6 +83,8 @@ class AsyncSearcher:
         self._turns = None if max_concurrent is None else asyncio.Semaphore(max_concurrent)
         self._max_waiting = max_waiting
         self._waiting = 0
+        if observer is not None:
+            tell(observer.watch, self._place, self.breaker)
 
     @classmethod
     async def open(
@@ -113,8 +119,14 @@ class AsyncSearcher:
         """See `Searcher.search`."""
         request = SearchRequest(query, **(self._defaults | options)).within(self._tenant)
         start, budget = time.perf_counter(), request.budget()
-        async with self._turn(budget):
-            return await self._settled(request, budget, start)
+        with observed(self._observer, self._place, [request]) as results:
+            async with self._turn(budget):
+                waited = (time.perf_counter() - start) * 1e3
+                result = await self._settled(request, budget, start)
+            if self._turns is not None:
+                result = replace(result, timings={"wait": waited} | result.timings)
+            results.append(result)
+        return result
 
     async def search_many(self, queries: Sequence[str | EncodedQuery], **options: Any) -> list[SearchResult]:
         """`search` for many queries, a few at a time side by side; results in their order."""

@@ -21,7 +21,7 @@ from opensearch_multivector.queries.results import Hit, SearchResult
 from opensearch_multivector.queries.rounds import Round, Rounds, Search, ask, by_key, slices
 
 _UNKNOWN = Engine()
-_ABSENT = "is not in the sidecar yet: `osmv backfill` or `osmv follow` fills it"
+ABSENT = "is not in the sidecar yet: `osmv backfill` or `osmv follow` fills it"
 
 # Few enough to be scored within some milliseconds.
 _HITS_AT_ONCE = 32
@@ -41,6 +41,7 @@ def plan(search: Search, spans: TokenSpans | None, engine: Engine = _UNKNOWN) ->
     """
     request = search.request
     chain = in_one_request(parse_rerank(request.rerank, engine.scores))
+    rerank = tuple(step.name for step in chain)
     if chain and request.degrade and not search.breaker.allows():
         search.give_up("rerank", "not tried, since it failed again and again in the last seconds")
         chain = ()
@@ -66,8 +67,17 @@ def plan(search: Search, spans: TokenSpans | None, engine: Engine = _UNKNOWN) ->
             search.give_up("fetch", error)
             found = ranked[request.offset : request.offset + request.size]
     handed_on = min(candidates.total, request.window_size) if candidates.rescored else len(candidates.ranking)
-    degraded = tuple(search.degraded)
-    return SearchResult(found, candidates.total, handed_on, skipped, timings, degraded, search.hedged)
+    return SearchResult(
+        found,
+        candidates.total,
+        handed_on,
+        skipped,
+        timings,
+        tuple(search.degraded),
+        search.hedged,
+        rerank,
+        search.fetched_bytes,
+    )
 
 
 def _ranked(
@@ -118,7 +128,7 @@ def _reranked(
                 _score(search, reranker, hits, reranked, timings)
                 if search.sidecar is not None:
                     there = by_key(hits)
-                    skipped |= {key[1]: _ABSENT for key in keys if key not in there}
+                    skipped |= {key[1]: ABSENT for key in keys if key not in there}
         # Equal scores keep the order there was. A candidate deleted between the rounds has no score and is gone.
         ranking = [(key, reranked.scores[key]) for key, _ in ranking if key in reranked.scores]
         ranking.sort(key=by_score)
@@ -161,4 +171,5 @@ def _score(
         search.budget.spend("rerank", search.budget.clock() - began)
         reranked.scores.update(part.scores)
         reranked.skipped.update(part.skipped)
+        search.fetched_bytes += part.fetched_bytes
     timings["rerank"] = timings.get("rerank", 0.0) + (time.perf_counter() - start) * 1e3

@@ -54,9 +54,11 @@ class SearchResult:
     ``candidates``: how many documents the first stage handed on. ``skipped``: reason by doc_id for candidates whose
     stored vectors could not be read: they are left out of the hits. ``timings``: milliseconds by stage (``encode``,
     ``first_stage``, ``rerank_fetch``, ``rerank``, ``fetch``, ``total``; ``first_stage_took`` is the engine's own
-    time). In `search_many` requests are shared, so there each query carries the engine's time instead of the round
-    trip's. ``degraded``: what is missing from the result and why, one sentence each; empty: it is whole, as it always
-    is without ``degrade=True``. ``hedged``: how many requests were sent a second time, since the first took long.
+    time, ``wait`` that for its turn). In `search_many` requests are shared, so there each query carries the engine's
+    time instead of the round trip's. ``degraded``: what is missing from the result and why, one sentence each; empty:
+    it is whole, as it always is without ``degrade=True``. ``hedged``: how many requests were sent a second time, since
+    the first took long. ``rerank``: names of the rerankers that were to rank it, also where that was left out.
+    ``fetched_bytes``: of stored vectors that were fetched to be scored here.
     """
 
     hits: list[Hit]
@@ -66,6 +68,8 @@ class SearchResult:
     timings: dict[str, float]
     degraded: tuple[str, ...] = ()
     hedged: int = 0
+    rerank: tuple[str, ...] = ()
+    fetched_bytes: int = 0
 
     @property
     def stale(self) -> int:

@@ -70,6 +70,7 @@ class Search:
     that ``spec`` describes; None: any. ``versions``: of the sidecar's documents, as last seen. ``degraded``: see
     `SearchResult`. ``doubtful``: it could be that an alias was moved since ``spec`` was read; ``missing``: or in the
     midst of the search, since what one round found was gone in the next. ``hedged``: requests that were sent twice.
+    ``fetched_bytes``: see `SearchResult`.
     ``shards``: how many were asked, by the index as a round names it, where no routing leads to some of them.
     """
 
@@ -85,6 +86,7 @@ class Search:
     doubtful: bool = False
     missing: bool = False
     hedged: int = 0
+    fetched_bytes: int = 0
     shards: dict[str | None, int] = field(default_factory=dict)
 
     def index_of(self, stage: FirstStage) -> str | None:

@@ -25,6 +25,7 @@ from opensearch_multivector.queries.described import MOVES, REFRESH_AFTER, Descr
 from opensearch_multivector.queries.encoded_query import EncodedQuery
 from opensearch_multivector.queries.explain import TokenSpans
 from opensearch_multivector.queries.first_stages import Dsl
+from opensearch_multivector.queries.observer import Observer, Place, observed, tell
 from opensearch_multivector.queries.plan import plan
 from opensearch_multivector.queries.query_encoder import QueryEncoder
 from opensearch_multivector.queries.request import SearchRequest, check_clause, check_defaults
@@ -49,7 +50,8 @@ class Searcher:
     description is read again, and the search begun again with it, so that none fails or finds nonsense. An index that
     is made anew under its own name is noticed ``refresh_after`` seconds later at the latest.
 
-    ``breaker``: see `Breaker`; while it is open, searches with ``degrade=True`` are not reranked.
+    ``breaker``: see `Breaker`; while it is open, searches with ``degrade=True`` are not reranked. ``observer``: is told
+    of each search.
 
     Where the field was attached as a sidecar (``sidecar`` names it, for users who may not read where attachments are
     kept), that is searched, and hits are read from the index itself, under the caller's rights there.
@@ -70,6 +72,7 @@ class Searcher:
         sidecar: str | None = None,
         refresh_after: float = REFRESH_AFTER,
         breaker: Breaker | None = None,
+        observer: Observer | None = None,
         **defaults: Any,
     ) -> None:
         self.index = index
@@ -81,10 +84,14 @@ class Searcher:
         self._named = (field, sidecar)
         self.client = client
         self.breaker = breaker or Breaker()
+        self._observer = observer
+        self._place = Place(index, field)
         self._pool: ThreadPoolExecutor | None = None  # made for the first search that is hedged
         found = find_field(client, index, field, sidecar)
         self._descriptions = Descriptions(found.spec, encoder, term_encoder, refresh_after)
         self._descriptions.take(replace(found, spec=load_state(client, found.spec)))
+        if observer is not None:
+            tell(observer.watch, self._place, self.breaker)
 
     @property
     def spec(self) -> FieldSpec:
@@ -130,8 +137,9 @@ class Searcher:
         """
         request = self._request(query, options)
         start, budget = time.perf_counter(), request.budget()
-        (result,) = self._settled(lambda described: self._try(described, [request], [budget], start))
-        return result
+        with observed(self._observer, self._place, [request]) as results:
+            results += self._settled(lambda described: self._try(described, [request], [budget], start))
+        return results[0]
 
     def search_many(self, queries: Sequence[str | EncodedQuery], **options: Any) -> list[SearchResult]:
         """`search` for many queries with the same options, in shared `_msearch` requests; results in their order."""
@@ -139,7 +147,9 @@ class Searcher:
         for first in range(0, len(queries), _BATCH):
             requests = [self._request(query, options) for query in queries[first : first + _BATCH]]
             budgets = [request.budget() for request in requests]
-            results += self._settled(lambda described, r=requests, b=budgets: self._try(described, r, b))  # type: ignore[misc]
+            with observed(self._observer, self._place, requests) as batch:
+                batch += self._settled(lambda described, r=requests, b=budgets: self._try(described, r, b))  # type: ignore[misc]
+            results += batch
         return results
 
     def _request(self, query: str | EncodedQuery, options: dict[str, Any]) -> SearchRequest:

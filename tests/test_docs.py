@@ -72,10 +72,12 @@ def cleared(client: OpenSearch) -> Iterator[None]:
 @pytest.mark.usefixtures("cleared")
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.name)
 def test_every_command_and_snippet_runs(
-    page: Path, node_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: Path, node_url: str, client: OpenSearch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if page.name == "native.md" and not NATIVE:
         pytest.skip(needs_native.kwargs["reason"])
+    if page.name == "backup.md" and not client.nodes.info(params={"filter_path": "nodes.*.settings.path.repo"}):
+        pytest.skip("this cluster has no path.repo, so that no snapshot can be kept in a folder")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("OSMV_URL", node_url)
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -106,3 +108,17 @@ def test_readme_shows_the_way_from_install_to_a_first_result() -> None:
     shown = "\n".join(text for _, text in blocks(ROOT / "README.md"))
     for command in ("osmv node start", "osmv index ", "osmv search ", "osmv eval ", "make demo", "make demo-light"):
         assert command in shown
+
+
+def test_links_to_sections_lead_to_one() -> None:
+    def anchors(page: Path) -> set[str]:
+        headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+    broken = [
+        f"{page.name}: {target}#{anchor}"
+        for page in PAGES
+        for target, anchor in re.findall(r"\]\((?!https?://)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+        if (there := page.parent / target if target else page).suffix == ".md" and anchor not in anchors(there)
+    ]
+    assert not broken

@@ -43,17 +43,31 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
+# Of Python, of the node and its plugin, of data, of the console and the dashboards.
+SUFFIXES = {
+    ".py",
+    ".typed",
+    ".policy",
+    ".zip",
+    ".json",
+    ".txt",
+    ".yaml",
+    ".html",
+    ".css",
+    ".js",
+    ".svg",
+    ".yml",
+    ".ndjson",
+}
+
+
 def sources() -> set[str]:
     """The files that belong into the wheel, by their path there."""
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     found = set()
     for package, folder in setuptools["package-dir"].items():
         for file in (ROOT / folder).rglob("*"):
-            if (
-                file.is_file()
-                and "java" not in file.parts
-                and file.suffix in {".py", ".typed", ".json", ".policy", ".txt", ".yaml", ".zip"}
-            ):
+            if file.is_file() and "java" not in file.parts and file.suffix in SUFFIXES:
                 found.add(f"{package.replace('.', '/')}/{file.relative_to(ROOT / folder).as_posix()}")
     return found
 

@@ -191,13 +191,17 @@ def _read(path: Path) -> Stored:
         raise InputError(f"{path}: can't be read ({error}); remove its folder to run the row again.") from None
     if not isinstance(content, dict) or content.get("format_version") != FORMAT_VERSION:
         raise InputError(f"{path}: no result of a row in format version {FORMAT_VERSION}; move it out of the way.")
-    outcome = Outcome(
-        matrix=content["matrix"],
-        title=content["title"],
-        row=content["row"],
-        header=content["header"],
-        run=content["run"],
-        seconds=content["seconds"],
-        kept=True,
-    )
-    return Stored(outcome, content["spec"], content["data"], content["index"])
+    try:
+        outcome = Outcome(
+            matrix=content["matrix"],
+            title=content["title"],
+            row=content["row"],
+            header=content["header"],
+            run=content["run"],
+            seconds=content["seconds"],
+            kept=True,
+        )
+        outcome.as_json()
+        return Stored(outcome, content["spec"], content["data"], content["index"])
+    except (KeyError, TypeError, AttributeError):
+        raise InputError(f"{path}: is not the whole result of a row; move it out of the way.") from None

@@ -37,8 +37,8 @@ class Horizon:
     deletions: int
 
 
-def read_horizons(client: OpenSearch, attachment: Attachment) -> tuple[Horizon, ...]:
-    """The horizons of the attached index's shards, in their order.
+def read_horizons(client: OpenSearch, attachment: Attachment, *, refresh: bool = True) -> tuple[Horizon, ...]:
+    """The horizons of the attached index's shards, in their order; ``refresh``: up to there all can be searched.
 
     Raises MismatchError where the index is another than was attached, ClusterError where a shard does not answer.
     """
@@ -47,11 +47,11 @@ def read_horizons(client: OpenSearch, attachment: Attachment) -> tuple[Horizon, 
         stats = client.indices.stats(
             index=index, metric="docs,indexing", params={"level": "shards", "filter_path": _WANTED}
         )
-        refreshed = client.indices.refresh(index=index)
+        refreshed = client.indices.refresh(index=index) if refresh else None
     found = stats.get("indices", {}).get(index)
     if found is None or found["uuid"] != attachment.index_uuid:
         raise MismatchError(made_anew(attachment))
-    if refreshed["_shards"]["failed"]:
+    if refreshed and refreshed["_shards"]["failed"]:
         raise ClusterError(f"index {index!r} can't be refreshed on all of its shards: see that they are all assigned")
     horizons = []
     for number, copies in sorted(found["shards"].items(), key=lambda item: int(item[0])):

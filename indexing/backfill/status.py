@@ -68,17 +68,22 @@ class Status:
         return asdict(self) | {"complete": self.complete}
 
 
-def status_of(client: OpenSearch, index: str, field: str = DEFAULT_FIELD, *, verify: bool = False) -> Status:
+def status_of(
+    client: OpenSearch, index: str, field: str = DEFAULT_FIELD, *, verify: bool = False, refresh: bool = True
+) -> Status:
     """The state of an attached field; ``verify`` looks at every document and changes nothing either.
+
+    ``refresh`` False: counts are of what searches find at this moment, which is for who asks again and again.
 
     Raises MismatchError where nothing of that name is attached or the index is another by now, ClusterError.
     """
     attachment = get_attachment(client, index, field)
-    with cluster_errors():
-        client.indices.refresh(index=f"{attachment.index},{attachment.target}")
+    if refresh:
+        with cluster_errors():
+            client.indices.refresh(index=f"{attachment.index},{attachment.target}")
     place = PlaceStore(client, attachment).read()
     # Where times are followed, sequence numbers may be closed to us.
-    horizons = read_horizons(client, attachment) if place is None or verify else ()
+    horizons = read_horizons(client, attachment, refresh=refresh or verify) if place is None or verify else ()
     store = UnitStore(client, attachment, "")
     if place is None:
         works = [_begun(store.read(horizon.shard), horizon) for horizon in horizons]

@@ -12,6 +12,7 @@ from opensearch_multivector.plugin.node.places import Account, give, make_folder
 from opensearch_multivector.plugin.probe import LUCENE_ONLY
 
 MARK = "-Dosmv.node="  # on the JVM's command line: how a node's process is known from any other
+_PARTS = ("config", "data", "logs", "snapshots", "tmp")
 
 LOG4J = """\
 status = error
@@ -54,13 +55,14 @@ def prepare(
 ) -> None:
     """Make the node's folders and write its configuration, with `extra` settings; `data` is kept as it is."""
     make_folder(folder)
-    for part in ("config", "data", "logs", "tmp"):
+    for part in _PARTS:
         make_folder(folder / part, account)
     settings = {
         "cluster.name": f"osmv-{name}",
         "node.name": name,
         "path.data": folder / "data",
         "path.logs": folder / "logs",
+        "path.repo": folder / "snapshots",
         "network.host": "127.0.0.1",
         "http.port": http_port,
         "transport.port": transport_port,
@@ -75,7 +77,7 @@ def prepare(
     log = folder / "logs/opensearch.log"
     if log.exists():  # so that the log holds this run alone, and an old error is never taken for today's
         log.replace(folder / "logs/opensearch.previous.log")
-    for part in ("config", "data", "logs", "tmp"):
+    for part in _PARTS:
         give(folder / part, account)
 
 

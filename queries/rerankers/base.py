@@ -21,10 +21,11 @@ MAX_RESPONSE_BYTES = 48_000_000
 
 @dataclass(slots=True)
 class Reranked:
-    """Scores by document, and why some candidates have none."""
+    """Scores by document, and why some candidates have none; ``fetched_bytes``: of what was read for them."""
 
     scores: dict[Key, float]
     skipped: dict[str, str] = field(default_factory=dict)
+    fetched_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

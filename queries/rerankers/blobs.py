@@ -87,4 +87,5 @@ class BlobReranker(Reranker):
         scores, errors = self.score_blobs(spec, query, blobs)
         for position, error in errors.items():
             skipped[found[position]["_id"]] = error.reason
-        return Reranked({key_of(hit): float(scores[i]) for i, hit in enumerate(found) if i not in errors}, skipped)
+        ranked = {key_of(hit): float(scores[i]) for i, hit in enumerate(found) if i not in errors}
+        return Reranked(ranked, skipped, sum(map(len, blobs)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ElementTree
 from html.parser import HTMLParser
 from io import StringIO
@@ -205,7 +206,11 @@ def test_results_are_kept_whole_and_rows_are_told_apart(tmp_path: Path) -> None:
     assert found[1].figures[0].ours == 0.9
     assert write_report(tmp_path, found).read_text(encoding="utf-8").count("(birds.svg)") == 1
     assert {path.name for path in tmp_path.iterdir()} == {"rows", "birds.svg", "zoo.svg", "report.md", "report.html"}
-    (results.folder(of, of.rows[0]) / "result.json").write_text("{", encoding="utf-8")
+    file = results.folder(of, of.rows[0]) / "result.json"
+    file.write_text(json.dumps(json.loads(file.read_text(encoding="utf-8")) | {"row": {"name": "a"}}), encoding="utf-8")
+    with pytest.raises(InputError, match=r"result\.json: is not the whole result of a row"):
+        results.all()
+    file.write_text("{", encoding="utf-8")
     with pytest.raises(InputError, match=r"result\.json: can't be read"):
         results.all()
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from node_under_test import needs_seismic
 from opensearchpy import OpenSearch
-from ready_documents import document, load, osmv
+from osmv_here import osmv
+from ready_documents import document, load
 
 from opensearch_multivector.cli.doctor import check_index
 from opensearch_multivector.encoding.encoders import load_encoder
@@ -196,16 +197,16 @@ def test_the_command(node_url: str, client: OpenSearch, index_name: str, tmp_pat
     (tmp_path / "docs.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     common = ("docs.jsonl", "--url", node_url, "--index", index_name)
     options = ("--text-field", "contents", "--no-vectors", "--bm25-k1", "0.9", "--bm25-b", "0.4")
-    done = osmv(*common, *options, "--json", cwd=tmp_path)
+    done = osmv("index", *common, *options, "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["indexed"] == 2
     # What the index was made with need not be said again.
-    again = osmv(*common, "--restart", cwd=tmp_path)
+    again = osmv("index", *common, "--restart", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert "bytes of token vectors" not in again.stdout
     for wrong, code, reason in (
         (("--encoder", "ready"), 2, "no use for --encoder"),
         (("--codec", "int4"), 2, "no use for --codec"),
     ):
-        refused = osmv(*common, "--no-vectors", *wrong, cwd=tmp_path)
+        refused = osmv("index", *common, "--no-vectors", *wrong, cwd=tmp_path)
         assert (refused.returncode, reason in " ".join(refused.stderr.split())) == (code, True), refused.stderr

@@ -1,0 +1,1 @@
+"""What operators look at: metrics, recall canaries, dashboards, the search service and its console."""

@@ -1,0 +1,1 @@
+"""The web page of `osmv serve`: static files, no build step, nothing from elsewhere."""

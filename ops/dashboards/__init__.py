@@ -1,0 +1,1 @@
+"""Ready-made dashboards and alert rules, as files to bring in."""

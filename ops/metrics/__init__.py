@@ -1,0 +1,1 @@
+"""Metrics of searches and of the cluster, in Prometheus' terms."""

@@ -1,0 +1,1 @@
+"""`osmv serve`: a REST search API over `AsyncSearcher`."""
