@@ -34,7 +34,7 @@ from opensearch_multivector.ops.metrics.names import prometheus
 from opensearch_multivector.ops.metrics.readings import parts
 from opensearch_multivector.ops.metrics.searching import SearchMetrics
 from opensearch_multivector.ops.metrics.tracing import SearchTraces, traces_over_http
-from opensearch_multivector.ops.service import openapi, schema
+from opensearch_multivector.ops.service import openapi, overview, schema
 from opensearch_multivector.ops.service.auth import Caller, Door
 from opensearch_multivector.ops.service.catalogue import Catalogue
 from opensearch_multivector.ops.service.console_files import ConsoleFile, console_files
@@ -214,7 +214,7 @@ class Service:
         _operator(request)
         attachments, errors = await self.catalogue.attachments()
         return _json(
-            schema.StatusAnswer(
+            overview.StatusAnswer(
                 version=version("opensearch-multivector"),
                 uptime_seconds=round(time.monotonic() - self._began, 1),
                 under_way=self.gate.under_way,

@@ -18,7 +18,7 @@ from opensearch_multivector.indexing.backfill import Status, status_of
 from opensearch_multivector.ops.canary import get_results, names
 from opensearch_multivector.ops.canary.results import Check, Point
 from opensearch_multivector.ops.metrics.readings import Watched, watched
-from opensearch_multivector.ops.service import schema
+from opensearch_multivector.ops.service import overview
 from opensearch_multivector.ops.service.auth import Caller
 from opensearch_multivector.ops.service.encoders import Encoders
 from opensearch_multivector.plugin.carried import carried
@@ -82,7 +82,7 @@ class Catalogue:
         """Begin nothing more."""
         self._kept.close()
 
-    async def indices(self, caller: Caller) -> schema.IndicesAnswer:
+    async def indices(self, caller: Caller) -> overview.IndicesAnswer:
         """Indices and aliases that the caller may search. Raises ClusterError."""
         found, aliases = await self._kept.get("indices", self._read_indices)
         named: dict[str, tuple[bool, set[str]]] = {}
@@ -90,15 +90,15 @@ class Catalogue:
             named.setdefault(each.index, (False, set()))[1].add(each.field)
             for alias in aliases.get(each.index, ()):
                 named.setdefault(alias, (True, set()))[1].add(each.field)
-        return schema.IndicesAnswer(
+        return overview.IndicesAnswer(
             indices=[
-                schema.IndexInfo(name=name, alias=alias, fields=sorted(held))
+                overview.IndexInfo(name=name, alias=alias, fields=sorted(held))
                 for name, (alias, held) in sorted(named.items())
                 if caller.may_search(name)
             ]
         )
 
-    async def fields(self, caller: Caller, index: str | None) -> schema.FieldsAnswer:
+    async def fields(self, caller: Caller, index: str | None) -> overview.FieldsAnswer:
         """The fields of one index or alias, or of all that the caller may search. Raises OsmvError, RefusalError."""
         if index is not None:
             caller.check_index(index)
@@ -109,7 +109,7 @@ class Catalogue:
             for name in (each.index, *aliases.get(each.index, ()))
             if caller.may_search(name) and index in (None, name)
         ]
-        told: dict[tuple[str, str], schema.FieldInfo] = {}
+        told: dict[tuple[str, str], overview.FieldInfo] = {}
         for name, each in seen:
             key = ("field", each.index, each.field, caller.operator)
             info = await self._kept.get(key, lambda each=each: self._read_field(each, caller.operator))  # type: ignore[misc]
@@ -119,21 +119,21 @@ class Catalogue:
                 # Behind an alias of several indices they are one field, of all their documents.
                 known = told.get((name, info.field))
                 told[name, info.field] = info if known is None else _together(known, info)
-        return schema.FieldsAnswer(fields=[told[key] for key in sorted(told)])
+        return overview.FieldsAnswer(fields=[told[key] for key in sorted(told)])
 
-    async def attachments(self) -> tuple[list[schema.AttachmentInfo], list[str]]:
+    async def attachments(self) -> tuple[list[overview.AttachmentInfo], list[str]]:
         """All attached fields, and what could not be read of them."""
         return await self._kept.get("attachments", self._read_attachments)
 
-    async def canaries(self) -> schema.CanariesAnswer:
+    async def canaries(self) -> overview.CanariesAnswer:
         """Raises OsmvError."""
         return await self._kept.get("canaries", self._read_canaries)
 
-    async def probe(self) -> schema.ProbeAnswer:
+    async def probe(self) -> overview.ProbeAnswer:
         """Raises ClusterError."""
         return await self._kept.get("probe", self._read_probe)
 
-    async def pareto(self) -> schema.ParetoAnswer:
+    async def pareto(self) -> overview.ParetoAnswer:
         """Raises InputError where the figures can't be read."""
         return await self._kept.get("pareto", self._read_pareto)
 
@@ -159,7 +159,7 @@ class Catalogue:
             answer = self._client.indices.get_alias(index="*", params={"filter_path": "*.aliases"})
         return found, {index: sorted(body["aliases"]) for index, body in answer.items() if body.get("aliases")}
 
-    def _read_field(self, each: Watched, counted: bool) -> schema.FieldInfo | None:
+    def _read_field(self, each: Watched, counted: bool) -> overview.FieldInfo | None:
         """None where it has gone since it was found."""
         spec = read_spec(self._client, each.target, each.field)
         documents: int | None = None
@@ -174,7 +174,7 @@ class Catalogue:
             documents, missing = state.documents, state.without_vectors
             covered = documents - missing
         encoder = self._encoders.of(spec.vectors)
-        return schema.FieldInfo(
+        return overview.FieldInfo(
             index=each.index,
             field=each.field,
             target=each.target,
@@ -196,7 +196,7 @@ class Catalogue:
             coverage=_share(covered, documents),
         )
 
-    def _read_attachments(self) -> tuple[list[schema.AttachmentInfo], list[str]]:
+    def _read_attachments(self) -> tuple[list[overview.AttachmentInfo], list[str]]:
         infos, errors = [], []
         for each in watched(self._client):
             if each.attachment is None:
@@ -207,22 +207,22 @@ class Catalogue:
                 errors.append(f"{each.index}/{each.field}: {error}")
         return infos, errors
 
-    def _read_canaries(self) -> schema.CanariesAnswer:
+    def _read_canaries(self) -> overview.CanariesAnswer:
         found = ((name, get_results(self._client, name)) for name in names(self._client))
-        return schema.CanariesAnswer(
+        return overview.CanariesAnswer(
             canaries=[_canary_told(result.last, result.history) for _, result in found if result.last is not None]
         )
 
-    def _read_probe(self) -> schema.ProbeAnswer:
+    def _read_probe(self) -> overview.ProbeAnswer:
         checks = diagnose(probe(self._client), carried())
-        return schema.ProbeAnswer(
+        return overview.ProbeAnswer(
             ready=not any(check.state == "missing" for check in checks),
-            checks=[schema.CheckInfo(**asdict(check)) for check in checks],
+            checks=[overview.CheckInfo(**asdict(check)) for check in checks],
         )
 
-    def _read_pareto(self) -> schema.ParetoAnswer:
+    def _read_pareto(self) -> overview.ParetoAnswer:
         if self._figures is None:
-            return schema.ParetoAnswer(points=[])
+            return overview.ParetoAnswer(points=[])
         from opensearch_multivector.evaluation.reproduce.outcomes import Results
 
         points = []
@@ -231,7 +231,7 @@ class Catalogue:
             if told["latency_ms"] is None:
                 continue
             points += [
-                schema.ParetoPoint(
+                overview.ParetoPoint(
                     name=outcome.name,
                     collection=f"{outcome.matrix}/{outcome.row.get('collection', '')}",
                     measure=figure.measure,
@@ -242,14 +242,14 @@ class Catalogue:
                 )
                 for figure in outcome.figures
             ]
-        return schema.ParetoAnswer(points=with_front(points))
+        return overview.ParetoAnswer(points=with_front(points))
 
 
-def with_front(points: Iterable[schema.ParetoPoint]) -> list[schema.ParetoPoint]:
+def with_front(points: Iterable[overview.ParetoPoint]) -> list[overview.ParetoPoint]:
     """The points, with those marked that none is better than in one of quality and time without being worse in both."""
     points = list(points)
 
-    def beats(one: schema.ParetoPoint, other: schema.ParetoPoint) -> bool:
+    def beats(one: overview.ParetoPoint, other: overview.ParetoPoint) -> bool:
         same = (one.collection, one.measure) == (other.collection, other.measure)
         as_good = one.value >= other.value and one.latency_ms <= other.latency_ms
         return same and as_good and (one.value > other.value or one.latency_ms < other.latency_ms)
@@ -261,7 +261,7 @@ def _share(covered: int | None, documents: int | None) -> float | None:
     return None if covered is None or documents is None else min(1.0, covered / max(1, documents))
 
 
-def _together(one: schema.FieldInfo, other: schema.FieldInfo) -> schema.FieldInfo:
+def _together(one: overview.FieldInfo, other: overview.FieldInfo) -> overview.FieldInfo:
     """A field of two indices behind one alias, their counts added up."""
     pairs = {name: (getattr(one, name), getattr(other, name)) for name in ("documents", "covered", "missing", "stale")}
     sums = {name: None if None in pair else sum(pair) for name, pair in pairs.items()}
@@ -280,17 +280,17 @@ def _fitting(table: dict[str, Any], spec: FieldSpec) -> list[str]:
     return names
 
 
-def _attachment_told(status: Status) -> schema.AttachmentInfo:
-    known = schema.AttachmentInfo.model_fields
+def _attachment_told(status: Status) -> overview.AttachmentInfo:
+    known = overview.AttachmentInfo.model_fields
     values = {each.name: getattr(status, each.name) for each in fields(status) if each.name in known}
     letters = [f"{letter.doc_id}: {letter.reason}" for letter in status.letters[:20]]
-    return schema.AttachmentInfo(
+    return overview.AttachmentInfo(
         **values | {"workers": list(status.workers), "letters": letters, "complete": status.complete}
     )
 
 
-def _canary_told(check: Check, history: Iterable[Point]) -> schema.CanaryInfo:
-    return schema.CanaryInfo(
+def _canary_told(check: Check, history: Iterable[Point]) -> overview.CanaryInfo:
+    return overview.CanaryInfo(
         name=check.canary,
         index=check.index,
         field=check.field,
@@ -302,9 +302,9 @@ def _canary_told(check: Check, history: Iterable[Point]) -> schema.CanaryInfo:
         checked_at=_iso(check.at),
         segments=check.segments,
         alarms=list(check.alarms),
-        outcomes=[schema.CanaryOutcome(**asdict(outcome)) for outcome in check.outcomes],
+        outcomes=[overview.CanaryOutcome(**asdict(outcome)) for outcome in check.outcomes],
         history=[
-            schema.CanaryPoint(
+            overview.CanaryPoint(
                 at=_iso(point.at),
                 documents=point.documents,
                 segments=point.segments,

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from opensearch_multivector.ops.service import schema
+from opensearch_multivector.ops.service import overview, schema
 
 _REF = "#/components/schemas/{model}"
 _FAULTS: Mapping[str, str] = {
@@ -47,13 +47,13 @@ OPERATIONS = (
         "/search/many", "post", "Several searches; each fails by itself.", schema.SearchManyAnswer, schema.SearchMany
     ),
     Operation("/explain", "post", "A document's tokens beside a query's.", schema.ExplainAnswer, schema.Explain),
-    Operation("/indices", "get", "What the caller may search.", schema.IndicesAnswer),
-    Operation("/fields", "get", "Multi-vector fields.", schema.FieldsAnswer, parameters=("index",)),
+    Operation("/indices", "get", "What the caller may search.", overview.IndicesAnswer),
+    Operation("/fields", "get", "Multi-vector fields.", overview.FieldsAnswer, parameters=("index",)),
     Operation("/caller", "get", "Who the token's holder is, and what they may.", schema.Caller),
-    Operation("/status", "get", "The service and the attachments.", schema.StatusAnswer, operator=True),
-    Operation("/canaries", "get", "Recall canaries as last checked.", schema.CanariesAnswer, operator=True),
-    Operation("/probe", "get", "What the cluster can do.", schema.ProbeAnswer, operator=True),
-    Operation("/pareto", "get", "Quality against time.", schema.ParetoAnswer, operator=True),
+    Operation("/status", "get", "The service and the attachments.", overview.StatusAnswer, operator=True),
+    Operation("/canaries", "get", "Recall canaries as last checked.", overview.CanariesAnswer, operator=True),
+    Operation("/probe", "get", "What the cluster can do.", overview.ProbeAnswer, operator=True),
+    Operation("/pareto", "get", "Quality against time.", overview.ParetoAnswer, operator=True),
     Operation("/metrics", "get", "Prometheus' text format.", None, operator=True),
     Operation("/healthz", "get", "Whether the process lives.", None, open=True),
     Operation("/readyz", "get", "Whether the cluster answers it.", None, open=True),

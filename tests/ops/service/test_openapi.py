@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from served import INDEX, OPERATOR, Served
 
-from opensearch_multivector.ops.service import openapi, schema
+from opensearch_multivector.ops.service import openapi, overview
 
 validator = pytest.importorskip("openapi_spec_validator", reason="openapi-spec-validator (dev) is not installed")
 
@@ -66,8 +66,8 @@ def test_what_operators_look_at(guarded: Served) -> None:
 def test_the_front_of_a_plot_is_what_nothing_beats() -> None:
     from opensearch_multivector.ops.service.catalogue import with_front
 
-    def point(name: str, value: float, latency: float, measure: str = "nDCG@10") -> schema.ParetoPoint:
-        return schema.ParetoPoint(
+    def point(name: str, value: float, latency: float, measure: str = "nDCG@10") -> overview.ParetoPoint:
+        return overview.ParetoPoint(
             name=name, collection="c", measure=measure, value=value, latency_ms=latency, index_bytes=None, front=False
         )
 
