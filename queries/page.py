@@ -30,7 +30,9 @@ def read_page(search: Search, ranked: Sequence[Hit], spans: TokenSpans | None) -
     values = [spec.sub(name) for name, wanted in ((HASH, told), (VECTORS, request.explain)) if wanted]
     complete: list[Hit] = []
     for part in slices(page, hit_bytes):
-        body = search.held(find(_keys(part))) | {"_source": source} | {"docvalue_fields": values}
+        body = search.held(find(_keys(part))) | {"_source": source}
+        if values:
+            body["docvalue_fields"] = values
         (response,) = yield from ask(search, Round("fetch", [body], request.routing, hit_bytes * len(part)))
         fetched = by_key(response["hits"]["hits"])
         for hit in part:
