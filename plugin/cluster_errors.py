@@ -29,6 +29,12 @@ def cluster_errors() -> Iterator[None]:
         ) from None
 
 
+def is_gone(error: Exception) -> bool:
+    """Whether it says that the index it was asked of is not there."""
+    refused = error.__cause__ if isinstance(error, ClusterError) else error
+    return isinstance(refused, exceptions.NotFoundError) and _kind(refused) == "index_not_found_exception"
+
+
 def describe(error: Exception) -> str:
     """One sentence for an exception of opensearch-py."""
     if isinstance(error, exceptions.ConnectionError):

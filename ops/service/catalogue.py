@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 
 from opensearchpy import OpenSearch
 
-from opensearch_multivector.errors import InputError, MismatchError, OsmvError
+from opensearch_multivector.errors import ClusterError, InputError, MismatchError, OsmvError
 from opensearch_multivector.indexing.backfill import Status, status_of
 from opensearch_multivector.ops.canary import get_results, names
 from opensearch_multivector.ops.canary.results import Check, Point
@@ -22,7 +22,7 @@ from opensearch_multivector.ops.service import overview
 from opensearch_multivector.ops.service.auth import Caller
 from opensearch_multivector.ops.service.encoders import Encoders
 from opensearch_multivector.plugin.carried import carried
-from opensearch_multivector.plugin.cluster_errors import cluster_errors
+from opensearch_multivector.plugin.cluster_errors import cluster_errors, is_gone
 from opensearch_multivector.plugin.diagnosis import diagnose
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.plugin.inspection import inspect_index
@@ -112,7 +112,7 @@ class Catalogue:
         told: dict[tuple[str, str], overview.FieldInfo] = {}
         for name, each in seen:
             key = ("field", each.index, each.field, caller.operator)
-            info = await self._kept.get(key, lambda each=each: self._read_field(each, caller.operator))  # type: ignore[misc]
+            info = await self._kept.get(key, lambda each=each: self._read_there(each, caller.operator))  # type: ignore[misc]
             if info is not None:
                 stages = [*info.first_stages, "query"] if caller.filters else info.first_stages
                 info = info.model_copy(update={"index": name, "first_stages": stages})
@@ -158,6 +158,15 @@ class Catalogue:
         with cluster_errors():
             answer = self._client.indices.get_alias(index="*", params={"filter_path": "*.aliases"})
         return found, {index: sorted(body["aliases"]) for index, body in answer.items() if body.get("aliases")}
+
+    def _read_there(self, each: Watched, counted: bool) -> overview.FieldInfo | None:
+        """None where its index was deleted, since it was found or without being detached before."""
+        try:
+            return self._read_field(each, counted)
+        except ClusterError as error:
+            if is_gone(error):
+                return None
+            raise
 
     def _read_field(self, each: Watched, counted: bool) -> overview.FieldInfo | None:
         """None where it has gone since it was found."""

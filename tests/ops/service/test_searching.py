@@ -224,6 +224,11 @@ def test_a_sidecar_and_an_alias(service: Served, client: OpenSearch, encoder: An
         explained = service.post("/explain", asked).json()
         assert explained["stale"]
         assert explained["document_tokens"][1]["token"] == "[1]"
+        # Deleted by somebody who forgot to detach: the others are shown as before.
+        client.indices.delete(index=index_name)
+        until(lambda: index_name not in {each["index"] for each in service.get("/fields").json()["fields"]})
+        assert {each["index"] for each in service.get("/fields").json()["fields"]} >= {INDEX}
+        until(lambda: any(index_name in error for error in service.get("/status").json()["errors"]))
     finally:
         client.indices.delete(index=sidecar_name(index_name), ignore_unavailable=True)
         remove_attachment(client, index_name, "mv")
