@@ -63,8 +63,9 @@ def exporter(
         _print(registry, watched)
         return
     canaries = Watch(cluster.connect(), seconds_of(check_canaries)) if check_canaries else None
-    # In a container nothing but a handler ends the first process.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # In a container nothing but a handler ends the first process, and what a shell put into the background ignores SIGINT.
+    for ending in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(ending, signal.default_int_handler)
     serving = Exporter(registry, host, port).start()
     if canaries is not None:
         canaries.start(Event())

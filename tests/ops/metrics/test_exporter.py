@@ -374,4 +374,7 @@ class TestOnTheNode:
                 body = answer.read().decode()
             assert 'osmv_exporter_up{part="fields"}' in body
             running.send_signal(sent)
-            assert running.wait(30) == 0
+            try:
+                assert running.wait(30) == 0
+            finally:
+                running.kill()
