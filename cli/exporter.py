@@ -63,7 +63,7 @@ def exporter(
         _print(registry, watched)
         return
     canaries = Watch(cluster.connect(), seconds_of(check_canaries)) if check_canaries else None
-    # In a container nothing but a handler ends the first process, and what a shell put into the background ignores SIGINT.
+    # In a container nothing but a handler ends the first process; a shell has what is in the background ignore SIGINT.
     for ending in (signal.SIGTERM, signal.SIGINT):
         signal.signal(ending, signal.default_int_handler)
     serving = Exporter(registry, host, port).start()
