@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import osmv_here
 import pytest
 from node_under_test import NATIVE, needs_native
 from opensearchpy import OpenSearch
@@ -35,6 +36,60 @@ def split(script: str) -> tuple[str, list[str]]:
     """A shell block without the commands that are not run, and those."""
     lines = script.replace("\\\n", " ").splitlines()
     return "\n".join(line for line in lines if not UNRUN.match(line)), [line for line in lines if UNRUN.match(line)]
+
+
+def words_of(line: str) -> list[str] | None:
+    """A command of `osmv` to which a shell would add nothing; None where one has to run the line."""
+    bare = re.sub(r"(^|\s)#.*", "", re.sub(r"'[^']*'|\"[^\"$`\\]*\"", "", line))
+    needs_shell = not line.startswith("osmv ") or re.search(r"[|&;<>$`()~*?\\\[{]", bare)
+    return None if needs_shell else shlex.split(line, comments=True)
+
+
+def steps(script: str) -> list[str | list[str]]:
+    """The parts of a script: commands of `osmv`, by their words, and what a shell has to run."""
+    parts: list[str | list[str]] = []
+    whole, document = re.search(r"^(export|trap|cd)\b|&$", script, re.MULTILINE), ""
+    for line in script.splitlines():
+        words = None if whole or document else words_of(line)
+        if words is not None:
+            parts.append(words)
+        elif parts and isinstance(parts[-1], str):
+            parts[-1] += f"\n{line}"
+        else:
+            parts.append(line)
+        if document:
+            document = "" if line == document else document
+        elif begun := re.search(r"<<'?(\w+)", line):
+            document = begun[1]
+    return parts
+
+
+def run(script: str) -> Iterator[osmv_here.Ran | subprocess.CompletedProcess[str]]:
+    """What comes of each part of a shell block; commands of `osmv` run here, where models stay loaded."""
+    for part in steps(script):
+        if isinstance(part, str):
+            yield subprocess.run(["bash", "-euo", "pipefail", "-c", part], capture_output=True, text=True)
+        else:
+            yield osmv_here.osmv(*part[1:])
+
+
+def test_what_needs_a_shell_gets_one() -> None:
+    text = "cat > a <<'END'\nosmv of a text\nEND\n"
+    assert steps(f"{text}osmv search 'a (b) | c?' \"d?\" --json  # what; not | how\nosmv a > b\nls\nosmv c") == [
+        text.rstrip(),
+        ["osmv", "search", "a (b) | c?", "d?", "--json"],
+        "osmv a > b\nls",
+        ["osmv", "c"],
+    ]
+    for line in (
+        "osmv a | jq .",
+        "osmv a $B",
+        'osmv "$A"',
+        "osmv *.json",
+        "export A=1\nosmv a",
+        "osmv serve &\nosmv a",
+    ):
+        assert steps(line) == [line]
 
 
 def check_unrun(command: str) -> None:
@@ -89,8 +144,8 @@ def test_every_command_and_snippet_runs(
         script, unrun = split(text)
         for command in unrun:
             check_unrun(command)
-        done = subprocess.run(["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True)
-        assert done.returncode == 0, f"{page.name}:\n{script}\n{done.stdout}\n{done.stderr}"
+        for done in run(script):
+            assert done.returncode == 0, f"{page.name}:\n{script}\n{done.stdout}\n{done.stderr}"
 
 
 def test_links_between_pages_lead_somewhere() -> None:
