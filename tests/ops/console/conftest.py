@@ -30,9 +30,12 @@ from opensearch_multivector.ops.canary import add_canary, check_canary, names, r
 sync_api = pytest.importorskip("playwright.sync_api", reason="the console's tests want playwright (dev)")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Headless Chromium as the system has it: Playwright brings the driver alone."""
+    """Headless Chromium as the system has it: Playwright brings the driver alone.
+
+    Of one module: as long as it is there an event loop runs in this thread, and no other test could run one.
+    """
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if found is None:
         pytest.skip("no Chromium on the PATH (Debian: apt-get install chromium)")

@@ -48,14 +48,14 @@ def test_what_can_not_be_served_is_said_at_once(
         (("--canaries-every", "soon"), "no time between two checks"),
     ):
         ran = osmv("serve", *options)
-        assert (ran.code, told in ran.err) == (2, True), ran
+        assert (ran.returncode, told in ran.stderr) == (2, True), ran
 
 
 def test_without_the_extra_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     ran = osmv("serve")
-    assert ran.code == 5
-    assert "pip install 'opensearch-multivector[serve]'" in ran.err
+    assert ran.returncode == 5
+    assert "pip install 'opensearch-multivector[serve]'" in ran.stderr
 
 
 def test_no_answer_waits_for_an_acknowledgement() -> None:
