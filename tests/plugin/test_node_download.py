@@ -306,11 +306,12 @@ def test_kill_9_at_random_moments_never_leaves_a_broken_distribution(
     moments = random.Random(11)
     command = [sys.executable, "-c", ASSEMBLE, str(tmp_path)]
     finished = False
-    for _ in range(8):
+    for number in range(8):
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             process.stdout.readline()
-            time.sleep(moments.uniform(0.02, 0.3))
+            # Ever later, so that on a busy machine, too, some have fetched something.
+            time.sleep(moments.uniform(0.02, 0.3) * (1 + number / 2))
             finished = process.poll() is not None
             if not finished:
                 os.kill(process.pid, signal.SIGKILL)
