@@ -17,6 +17,7 @@ from pathlib import Path
 
 import osmv_here
 import pytest
+from leftovers import remove_leftovers
 from node_under_test import NATIVE, needs_native
 from opensearchpy import OpenSearch
 
@@ -119,6 +120,7 @@ def check_unrun(command: str) -> None:
 def cleared(client: OpenSearch) -> Iterator[None]:
     present = [name for name in INDICES if client.indices.exists(index=name, allow_no_indices=False)]
     assert not present, f"the documentation's indices {present} exist on this cluster: delete them or use another one"
+    remove_leftovers(client)
     yield
     client.indices.delete(index=INDICES, ignore_unavailable=True)
 

@@ -147,6 +147,10 @@ class Catalogue:
                 encoder = self._encoders.of(read_spec(self._client, each.target, each.field).vectors)
             except MismatchError:  # it has gone, or is of a later release, which its searches say
                 continue
+            except ClusterError as error:
+                if is_gone(error):  # deleted without being detached
+                    continue
+                raise
             if encoder is not None:
                 encoder.load()
 

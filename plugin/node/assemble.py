@@ -35,13 +35,14 @@ def assembled(
     name = f"opensearch-{distribution.version}-{LAYOUT}-{distribution.key}"
     home = places.distributions / (name if plugin is None else f"{name}-{digest(plugin)[:10]}")
     with locked(places.cache / "lock"):
+        # Of processes that were killed: whoever is at it holds the lock.
+        for left_over in places.distributions.glob(".aside-*"):
+            shutil.rmtree(left_over, ignore_errors=True)
         if whole(home):
             return home, 0
         make_folder(places.downloads)
         make_folder(places.distributions)
         received = fetch_all(distribution.artifacts, places.downloads, repository.base_url(), console)
-        for left_over in places.distributions.glob(".aside-*"):
-            shutil.rmtree(left_over)
         aside = Path(tempfile.mkdtemp(prefix=".aside-", dir=places.distributions))
         new, old = aside / "new", aside / "old"
         try:
