@@ -157,9 +157,12 @@ class TimeFollower:
                 lambda: self._client.create_pit(index=self._index, params={"keep_alive": _KEEP_ALIVE})
             )
         pit, shards = opened["pit_id"], opened["_shards"]["total"]
-        streams = [
-            self._stream(pit, {"query": query, "sort": [first, "_doc"]}, shard, shards) for shard in range(shards)
-        ]
+        # Only within one shard does `_doc` tell those of the same time apart; `_shard_doc` would over all of them, from
+        # OpenSearch 3.3 on. As many slices as shards are the shards; of one there can be no slice.
+        slices = [{"slice": {"id": shard, "max": shards}} for shard in range(shards)] if shards > 1 else [{}]
+        size = max(10, self._worker.page_size // shards)
+        body = self._worker.scanner.body(query, [first, "_doc"], size) | {"pit": {"id": pit, "keep_alive": _KEEP_ALIVE}}
+        streams = [self._stream(body | part) for part in slices]
         hits = heapq.merge(*streams, key=lambda hit: _time_of(hit) or float("-inf"))
         try:
             while page := list(islice(hits, self._worker.page_size)):
@@ -168,21 +171,12 @@ class TimeFollower:
             with cluster_errors():
                 self._client.delete_pit(body={"pit_id": [pit]}, params={"ignore": [404]})
 
-    def _stream(self, pit: str, ordered: dict[str, Any], shard: int, shards: int) -> Iterator[dict[str, Any]]:
-        """Hits of one shard; only within one does `_doc` tell those of the same time apart.
-
-        `_shard_doc` would over all of them, from OpenSearch 3.3 on.
-        """
-        size = max(10, self._worker.page_size // shards)
-        body = self._worker.scanner.body(ordered["query"], ordered["sort"], size)
-        body |= {"pit": {"id": pit, "keep_alive": _KEEP_ALIVE}}
-        if shards > 1:
-            # As many slices as shards are the shards.
-            body |= {"slice": {"id": shard, "max": shards}}
+    def _stream(self, body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        """The hits of a search, page by page."""
         while True:
             hits = self._patience(lambda body=body: self._search(body))  # type: ignore[misc]
             yield from hits
-            if len(hits) < size:
+            if len(hits) < body["size"]:
                 return
             body = body | {"search_after": hits[-1]["sort"]}
 

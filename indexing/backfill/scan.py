@@ -69,7 +69,7 @@ class Scanner:
                 return
             after = hits[-1]["_seq_no"]
 
-    def body(self, query: dict[str, Any], sort: list[dict[str, Any]], size: int) -> dict[str, Any]:
+    def body(self, query: dict[str, Any], sort: list[Any], size: int) -> dict[str, Any]:
         """The request for a page of what matches a query; `found` reads its hits."""
         return page_body(-1, -1, size, self._wanted, self._hash) | {"query": query, "sort": sort}
 

@@ -14,7 +14,7 @@ from opensearch_multivector.errors import BlobError, InputError
 from opensearch_multivector.ops.service import schema
 from opensearch_multivector.ops.service.auth import Caller
 from opensearch_multivector.ops.service.errors import RefusalError
-from opensearch_multivector.ops.service.parts import EncodedPart, stacked
+from opensearch_multivector.ops.service.parts import EncodedPart, places_of, stacked
 from opensearch_multivector.ops.service.searches import Searches, part_scores
 from opensearch_multivector.plugin.cluster_errors import cluster_errors
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
@@ -103,8 +103,7 @@ def _told(
     tokens = _document_tokens(text, _spans(encoder, text, len(document)) if not hit.stale else None, len(document))
     best = similarities.argmax(axis=1)
     query_tokens, matches = [], []
-    places = [(number, part, i) for number, part in enumerate(parts) for i in range(part.count)]
-    for row, (number, part, i) in enumerate(places):
+    for row, (number, part, i) in enumerate(places_of(parts)):
         token, span = part.token(i)
         similarity, matched = float(similarities[row, best[row]]), tokens[best[row]]
         query_tokens.append(schema.QueryToken(part=number, token=token, span=span, weight=part.weight))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,11 @@ def encode_parts(parts: Sequence[Part], encoder: SharedEncoder) -> list[EncodedP
         EncodedPart(part.text, part.weight, next(encoded_images if part.text is None else encoded_texts))
         for part in parts
     ]
+
+
+def places_of(parts: Sequence[EncodedPart]) -> Iterator[tuple[int, EncodedPart, int]]:
+    """Of each of the `stacked` vectors: its part's number, the part, and its position there."""
+    return ((number, part, i) for number, part in enumerate(parts) for i in range(part.count))
 
 
 def stacked(parts: Sequence[EncodedPart], weighted: bool = True) -> FloatArray:

@@ -14,7 +14,7 @@ from opensearch_multivector.ops.service import schema
 from opensearch_multivector.ops.service.auth import Caller
 from opensearch_multivector.ops.service.encoders import Encoders, SharedEncoder
 from opensearch_multivector.ops.service.errors import RefusalError
-from opensearch_multivector.ops.service.parts import EncodedPart, encode_parts, liked_text, pooled, stacked
+from opensearch_multivector.ops.service.parts import EncodedPart, encode_parts, liked_text, places_of, pooled, stacked
 from opensearch_multivector.ops.service.timeline import Timeline
 from opensearch_multivector.plugin.artifacts import load_state_async
 from opensearch_multivector.plugin.fields import FieldSpec
@@ -370,8 +370,7 @@ class _Searching:
             ]
         unweighted = any(part.weight < 0 for part in self._parts)
         told = []
-        places = ((number, part, i) for number, part in enumerate(self._parts) for i in range(part.count))
-        for match, (number, part, i) in zip(matches, places, strict=False):
+        for match, (number, part, i) in zip(matches, places_of(self._parts), strict=False):
             token, span = part.token(i)
             similarity = match.similarity if unweighted else match.similarity / part.weight
             told.append(told_match(match, number, token, span, part.weight, similarity))

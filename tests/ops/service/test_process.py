@@ -16,8 +16,8 @@ from typing import IO
 
 import httpx
 import pytest
-from hostile import osmv
 from opensearchpy import OpenSearch
+from osmv_here import osmv
 from served import INDEX, OPERATOR, Served, open_settings
 
 from opensearch_multivector.ops.service.app import Settings
