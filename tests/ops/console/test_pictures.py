@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +27,8 @@ COLOURS = {"red": (200, 30, 30), "green": (30, 200, 30), "blue": (30, 30, 200)}
 
 
 @pytest.fixture
-def pictures(client: OpenSearch, tmp_path: Path) -> Iterator[dict[str, bytes]]:
-    """An index of pictures; these as PNG."""
+def pictures(client: OpenSearch, service: str, tmp_path: Path) -> Iterator[dict[str, bytes]]:
+    """An index of pictures, once the service knows of it; these as PNG."""
     images = pytest.importorskip("PIL.Image", reason="wants the extra images")
     made = {name: images.new("RGB", (28, 28), colour) for name, colour in COLOURS.items()}
     save_colpali(tmp_path / "colpali")
@@ -40,8 +43,19 @@ def pictures(client: OpenSearch, tmp_path: Path) -> Iterator[dict[str, bytes]]:
         blob = base64.b64encode(encode_blob(one.vectors, "f32")).decode()
         lines += [{"index": {"_id": name}}, {"title": name, "mv.vectors": blob, "mv.dense": one.pooled.tolist()}]
     assert not client.bulk(index=PICTURES, body=lines, params={"refresh": "true"})["errors"]
+    wait_until_known(service)
     yield {name: png(image) for name, image in made.items()}
     client.indices.delete(index=PICTURES)
+
+
+def wait_until_known(service: str) -> None:
+    """What it read of the cluster before serves all who ask within five seconds."""
+    for _ in range(100):
+        with urllib.request.urlopen(f"{service}/fields", timeout=10) as answer:
+            if PICTURES in {each["index"] for each in json.load(answer)["fields"]}:
+                return
+        time.sleep(0.2)
+    pytest.fail(f"the service does not name {PICTURES}")
 
 
 def png(image: Any) -> bytes:
