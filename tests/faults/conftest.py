@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 from fault_table import PROPERTY, FaultRow, for_terminal, lines_of, wanted_rows, written_into
+from node_under_test import VERSION
 from scale import LONG, SEED
+from three_nodes import QUICK_JVM
 
 from opensearch_multivector import __version__
 from opensearch_multivector.plugin.node import NodeStatus, clean_node, start_node
-from opensearch_multivector.plugin.node.distribution import DEFAULT_VERSION
 
 HERE = Path(__file__).parent
 WANTED = wanted_rows(os.environ.get("OSMV_FAULTS_ROW", ""))
@@ -47,8 +48,14 @@ def fault_row(request: pytest.FixtureRequest) -> FaultRow:
 def start_killable() -> Iterator[Callable[[], NodeStatus]]:
     """Starts a node of these tests' own, where it does not run: each may kill it."""
     name = f"osmv-test-{os.getpid()}-killed"
+
+    def start() -> NodeStatus:
+        with pytest.MonkeyPatch.context() as environment:
+            environment.setenv("JDK_JAVA_OPTIONS", QUICK_JVM)
+            return start_node(name, heap="600m", version=VERSION, quiet=True)
+
     try:
-        yield lambda: start_node(name, heap="600m", quiet=True)
+        yield start
     finally:
         clean_node(name)
 
@@ -65,7 +72,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     # One that was interrupted has not tried all that its rows speak of.
     if (path := os.environ.get("OSMV_FAULTS_TABLE")) and exitstatus != pytest.ExitCode.INTERRUPTED:
         page = Path(path)
-        engine = "the cluster at OSMV_URL" if os.environ.get("OSMV_URL") else f"OpenSearch {DEFAULT_VERSION}"
+        engine = "the cluster at OSMV_URL" if os.environ.get("OSMV_URL") else f"OpenSearch {VERSION}"
         heading = (
             f"Last written by `make faults`, {form} form, seed {SEED}: opensearch-multivector {__version__}, {engine}, "
             f"Python {platform.python_version()}, {os.cpu_count()} cores."

@@ -42,7 +42,7 @@ def attach_new(
 ) -> Replaced | None:
     """What `osmv attach ALIAS --mode new` does, up to the end; None where the swap was over already."""
     attachment = attach(client, alias, wish(), NEW)
-    pace = replace(PACE, lease_seconds=2.0)
+    pace = replace(PACE, lease_seconds=1.0)
     replaced = None
     if is_copied(attachment):
         replaced = replace_index(

@@ -26,11 +26,11 @@ def scale(short: int, long: int) -> int:
 KILLS = scale(2, 50)  # of workers, for each mode and number of them
 KILLED_RUNS = scale(2, 20)  # of `osmv index`
 USERS_DOCUMENTS = scale(500, 20_000)
-MIXED_SECONDS = scale(20, 1_800)
+MIXED_SECONDS = scale(15, 1_800)
 HOSTILE_INPUTS = scale(600, 10_000)
 FUZZED_BLOBS = scale(300, 3_000)
 STORM_SEARCHES = scale(900, 12_000)
 NODE_KILLS = scale(1, 4)
 NEW_DOCUMENTS = scale(400, 10_000)
-NEW_KILLED_DOCUMENTS = scale(400, 2_000)
+NEW_KILLED_DOCUMENTS = scale(250, 2_000)
 NEW_KILLS = scale(4, 52)  # while an index is copied and swapped, four times each

@@ -20,7 +20,7 @@ from scale import SEED, scale
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("kills")]
 
-LINES = scale(4_000, 6_000)  # checkpoints are written every 2,000, or every second
+LINES = scale(3_000, 6_000)  # checkpoints are written every 2,000, or every second
 KILLS_A_RUN = 3  # a run that was killed before its first checkpoint begins anew
 SUMMED = ("read", "indexed", "rejected", "truncated", "vector_bytes")
 

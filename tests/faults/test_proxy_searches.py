@@ -27,6 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.fault("proxy")]
 REPEATED = scale(1, 3)
 SHARE = 0.1
 ANY = "any"
+FATAL = [kind for kind in KINDS if kind != "latency"]
 QUERIES = [make_query(seed) for seed in range(1, 5)]
 # Every rerank, fusions by OpenSearch and here, and what reads more than a page.
 OPTIONS = [
@@ -130,7 +131,7 @@ def test_right_or_refused(
         assert not refused
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "latency"])
+@pytest.mark.parametrize("kind", FATAL if LONG else FATAL[SEED % 2 :: 2])
 def test_refused_where_nothing_comes_through(
     kind: str, operations: list[Operation], node_url: str, attached: AttachedIndex, fault_row: FaultRow
 ) -> None:

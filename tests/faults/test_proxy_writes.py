@@ -29,9 +29,9 @@ from opensearch_multivector.plugin.sub_fields import Slim
 
 pytestmark = [pytest.mark.integration, pytest.mark.fault("proxy")]
 
-COUNT = scale(60, 300)
+COUNT = scale(40, 300)
 SHARE = 0.15
-TRIES = scale(4, 8)  # through the proxy, before the network is well again
+TRIES = scale(3, 8)  # through the proxy, before the network is well again
 PATIENCE = scale(1, 2)
 # `too_late` costs the seconds that the client waits.
 # In the short form one of them, by the seed.

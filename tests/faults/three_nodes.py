@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from node_under_test import NATIVE, VERSION
 from opensearchpy import OpenSearch, TransportError
 from rich.console import Console
 
@@ -25,6 +26,8 @@ from opensearch_multivector.plugin.node.places import node_account, places
 
 PATIENCE = 240.0  # seconds for three JVMs on a busy machine
 HEAP = "600m"
+# They are started oftener than they are searched: without the second compiler a start takes half the CPU time.
+QUICK_JVM = "-XX:TieredStopAtLevel=1"
 # A killed node is missed at once by its closed connections; what it had is allocated anew when it is back.
 SETTINGS = {
     "discovery.type": "zen",
@@ -89,7 +92,7 @@ class ThreeNodes:
 def three_nodes(prefix: str) -> Iterator[ThreeNodes]:
     """Started and together; removed afterwards."""
     where, account = places(), node_account()
-    distribution, zipped = load(), carried()
+    distribution, zipped = load(VERSION), carried() if NATIVE else None
     java = find_java(distribution.java_min, distribution.java_max, where, account)
     home, _ = assembled(distribution, where, Console(stderr=True, quiet=True), zipped.path if zipped else None)
     names = [f"{prefix}-{number}" for number in range(3)]
@@ -105,7 +108,8 @@ def three_nodes(prefix: str) -> Iterator[ThreeNodes]:
             shutil.rmtree(folder, ignore_errors=True)
             settings = {**distribution.settings, **SETTINGS, **together}
             prepare(folder, names[number], http[number], transport[number], account, settings)
-            nodes.commands.append(command_line(folder, home, HEAP, java, distribution))
+            java_at, *arguments = command_line(folder, home, HEAP, java, distribution)
+            nodes.commands.append([java_at, QUICK_JVM, *arguments])
             nodes.start(number)
         nodes.wait(3, "green")
         yield nodes
