@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,8 @@ __all__ = ["cluster_errors", "connect", "connect_async"]
 
 # Enough sockets for the bulk writer's and the searchers' threads; urllib3 opens them only as they are needed.
 POOL_SIZE = 16
+# A comma may be in a password, too.
+_NEXT_URL = re.compile(r",(?=\s*https?://)")
 
 
 def connect(
@@ -48,7 +51,8 @@ def connect(
     What is not given comes from the environment: ``OSMV_USER`` with ``OSMV_PASSWORD`` or ``OSMV_PASSWORD_FILE``, or
     ``OSMV_TOKEN`` or ``OSMV_TOKEN_FILE`` (a bearer token, such as a JWT), ``OSMV_CA_CERTS``, ``OSMV_VERIFY_CERTS``
     (default true), ``OSMV_AWS_REGION`` (set: requests are signed with SigV4, extra ``aws``) and ``OSMV_AWS_SERVICE``
-    (default ``es``; ``aoss`` for serverless). ``https://user:password@host`` is accepted. Files are read once, here.
+    (default ``es``; ``aoss`` for serverless). ``https://user:password@host`` is accepted, and several addresses of one
+    cluster, by commas: a node that does not answer is left out for a while. Files are read once, here.
     ``timeout`` is in seconds per request. ``pool_size``: connections kept open, else ``OSMV_POOL_SIZE``, else 16.
     Nothing is sent yet.
 
@@ -158,21 +162,12 @@ def _client_options(
     pool_size: int | None,
 ) -> dict[str, Any]:
     given = url or os.environ.get("OSMV_URL") or _local_node_url()
-    try:
-        parts = urlsplit(given if "://" in given else f"http://{given}")
-        host, port = parts.hostname, parts.port
-        HTTPConnectionPool(host or "")  # it reads a host as the client will
-    except ValueError:
-        parts, host, port = urlsplit(""), None, None
-    if parts.scheme not in ("http", "https") or not host:
-        shown = given.rpartition("@")[2]
-        raise InputError(f"{shown!r} is not the address of a cluster: give one like https://search.example.org:9200.")
-    secure = parts.scheme == "https"
-    node = {"host": host, "port": port or (443 if secure else 9200), "use_ssl": secure}
-    if parts.path.strip("/"):
-        node["url_prefix"] = parts.path.strip("/")
+    nodes = [_node(each.strip()) for each in _NEXT_URL.split(given)]
+    secure = nodes[0].secure
+    if any(node.secure != secure for node in nodes):
+        raise InputError("the addresses of a cluster's nodes begin all with https:// or all with http://.")
     options: dict[str, Any] = {
-        "hosts": [node],
+        "hosts": [node.host for node in nodes],
         "timeout": timeout,
         "retry_on_timeout": False,
         "http_compress": False,
@@ -182,9 +177,38 @@ def _client_options(
         options["ssl_context"] = _tls(
             ca_certs or os.environ.get("OSMV_CA_CERTS"), _flag(verify_certs, "OSMV_VERIFY_CERTS")
         )
-    if header := login.header(unquote(parts.username or ""), unquote(parts.password or "")):
+    named = next((node for node in nodes if node.user), nodes[0])
+    if header := login.header(named.user, named.password):
         options["headers"] = {"authorization": header}
     return options
+
+
+@dataclass(frozen=True, slots=True)
+class _Node:
+    """What the address of a node says; ``host`` as opensearch-py takes it."""
+
+    host: dict[str, Any]
+    secure: bool
+    user: str
+    password: str = field(repr=False)
+
+
+def _node(url: str) -> _Node:
+    """Raises InputError."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        name, port = parts.hostname, parts.port
+        HTTPConnectionPool(name or "")  # it reads a host as the client will
+    except ValueError:
+        parts, name, port = urlsplit(""), None, None
+    if parts.scheme not in ("http", "https") or not name:
+        shown = url.rpartition("@")[2]
+        raise InputError(f"{shown!r} is not the address of a cluster: give one like https://search.example.org:9200.")
+    secure = parts.scheme == "https"
+    host = {"host": name, "port": port or (443 if secure else 9200), "use_ssl": secure}
+    if parts.path.strip("/"):
+        host["url_prefix"] = parts.path.strip("/")
+    return _Node(host, secure, unquote(parts.username or ""), unquote(parts.password or ""))
 
 
 def _pool_size(given: int | None) -> int:

@@ -22,6 +22,7 @@ import pytest
 from attached_texts import WordEncoder, attach, filler
 from fault_table import FaultRow
 from footprint import MB, Watch
+from node_under_test import NATIVE
 from opensearchpy import OpenSearch
 from scale import LONG, MIXED_SECONDS, SEED, scale
 from seen_texts import GROUPS, QUERIES, Index, body
@@ -29,7 +30,6 @@ from seen_texts import GROUPS, QUERIES, Index, body
 from opensearch_multivector.indexing import index_documents
 from opensearch_multivector.indexing.backfill import status_of
 from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, remove_attachment
-from opensearch_multivector.plugin.carried import carried
 from opensearch_multivector.plugin.connection import connect_async
 from opensearch_multivector.plugin.sub_fields import Slim
 from opensearch_multivector.queries.async_searcher import AsyncSearcher
@@ -41,7 +41,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("mixe
 DOCS = 150
 WRITES_PER_SECOND = 25  # in each of the two
 SEARCH_PAUSE = 0.05
-RERANKS = ["client", *(["native"] if carried() else [])]
+RERANKS = ["client", *(["native"] if NATIVE else [])]
 # In the short form everything is still getting warm.
 RSS_GROWTH = scale(200, 48) * MB
 HEAP_GROWTH = scale(80, 32) * MB

@@ -74,6 +74,19 @@ def test_an_unusable_url_is_named_without_its_password(url: str) -> None:
     assert "secret" not in str(refused.value)
 
 
+def test_several_nodes_of_a_cluster() -> None:
+    client = connect("https://a.example:9201, https://me:x%2Cy,z@b.example/eu")
+    assert [(node["host"], node["port"]) for node in client.transport.hosts] == [
+        ("a.example", 9201),
+        ("b.example", 443),
+    ]
+    assert sent_user(client) == "me:x,y,z"
+    with pytest.raises(InputError, match="all with https"):
+        connect("https://a.example,http://b.example")
+    with pytest.raises(InputError, match="'http://:9200' is not the address"):
+        connect("http://a.example,http://:9200")
+
+
 def test_argument_before_url_before_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OSMV_URL", "http://environment.example")
     monkeypatch.setenv("OSMV_USER", "environment")
@@ -160,6 +173,17 @@ async def test_nothing_answers() -> None:
     async with connect_async(url) as client:
         with pytest.raises(ClusterError, match="nothing answers"), cluster_errors():
             await client.info()
+
+
+@pytest.mark.integration
+async def test_the_others_are_asked_where_a_node_does_not_answer(node_url: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        urls = f"http://127.0.0.1:{free.getsockname()[1]},{node_url}"
+    with connect(urls) as client:
+        assert all(client.info()["version"] for _ in range(4))
+    async with connect_async(urls) as client:
+        assert all([(await client.info())["version"] for _ in range(4)])
 
 
 class Silent(BaseHTTPRequestHandler):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from node_under_test import RELEASE
 from opensearchpy import OpenSearch
 from pyserini_process import Pyserini
 
@@ -50,4 +51,12 @@ def test_both_sides_of_the_diff_print_the_same(pyserini: Pyserini, indexed: Path
     printed = pyserini("execute", code=before)
     assert printed.splitlines()[0].split()[:4] == ["q1", "Q0", "ants", "1"]
     ours = subprocess.run([sys.executable, "-c", after], cwd=indexed, check=True, capture_output=True, text=True)
-    assert ours.stdout == printed
+    if RELEASE >= (3, 0):
+        assert ours.stdout == printed
+        return
+    # Scores have the factor k1 + 1 there, as the page says.
+    for mine, theirs in zip(ours.stdout.splitlines(), printed.splitlines(), strict=True):
+        *line, score, tag = mine.split()
+        *expected_line, expected, expected_tag = theirs.split()
+        assert (line, tag) == (expected_line, expected_tag)
+        assert float(score) == pytest.approx(1.9 * float(expected), abs=0.002)
