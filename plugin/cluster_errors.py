@@ -35,6 +35,11 @@ def is_gone(error: Exception) -> bool:
     return isinstance(refused, exceptions.NotFoundError) and _kind(refused) == "index_not_found_exception"
 
 
+def is_forbidden(error: ClusterError) -> bool:
+    """Whether it says that the user may not do what was asked."""
+    return isinstance(error.__cause__, exceptions.AuthorizationException)
+
+
 def describe(error: Exception) -> str:
     """One sentence for an exception of opensearch-py."""
     if isinstance(error, exceptions.ConnectionError):

@@ -10,7 +10,7 @@ from opensearchpy.exceptions import AuthorizationException
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.plugin.artifacts import delete_artifact
-from opensearch_multivector.plugin.cluster_errors import cluster_errors
+from opensearch_multivector.plugin.cluster_errors import cluster_errors, is_forbidden
 from opensearch_multivector.plugin.fields import META_KEY, VECTORS, FieldSpec
 from opensearch_multivector.plugin.mapping import spec_from_mappings
 
@@ -56,7 +56,7 @@ def delete_unused(client: OpenSearch, artifact_ids: Collection[str]) -> None:
         try:
             delete_artifact(client, artifact_id)
         except ClusterError as error:
-            if not isinstance(error.__cause__, AuthorizationException):
+            if not is_forbidden(error):
                 raise
 
 

@@ -8,13 +8,12 @@ from itertools import islice
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import AuthorizationException
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.backfill.scan import hits_in_full
 from opensearch_multivector.ops.canary.canary import Answer, Canary, Query
 from opensearch_multivector.ops.canary.exact import hash_of, readable
-from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.cluster_errors import cluster_errors, is_forbidden
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
 from opensearch_multivector.queries.rerankers.blobs import blob_of
 from opensearch_multivector.queries.searcher import Searcher
@@ -113,7 +112,7 @@ def segments_of(client: OpenSearch, index: str) -> int | None:
         with cluster_errors():
             stats = client.indices.stats(index=index, metric="segments", params=params)
     except ClusterError as error:
-        if isinstance(error.__cause__, AuthorizationException):
+        if is_forbidden(error):
             return None
         raise
     count = stats.get("_all", {}).get("primaries", {}).get("segments", {}).get("count")

@@ -9,13 +9,13 @@ import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from opensearchpy import OpenSearch
+from opensearchpy import AuthorizationException, OpenSearch
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 from starlette.applications import Starlette
@@ -263,7 +263,8 @@ class Service:
         if time.monotonic() - at >= _READY_SECONDS:
             try:
                 async with asyncio.timeout(_READY_SECONDS):
-                    with cluster_errors():
+                    # 403: it answers, and knows who asks.
+                    with cluster_errors(), suppress(AuthorizationException):
                         await self.searches.client.info()
                 ready = True
             except (OsmvError, TimeoutError):

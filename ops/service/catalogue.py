@@ -22,7 +22,7 @@ from opensearch_multivector.ops.service import overview
 from opensearch_multivector.ops.service.auth import Caller
 from opensearch_multivector.ops.service.encoders import Encoders
 from opensearch_multivector.plugin.carried import carried
-from opensearch_multivector.plugin.cluster_errors import cluster_errors, is_gone
+from opensearch_multivector.plugin.cluster_errors import cluster_errors, is_forbidden, is_gone
 from opensearch_multivector.plugin.diagnosis import diagnose
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.plugin.inspection import inspect_index
@@ -155,13 +155,31 @@ class Catalogue:
                 encoder.load()
 
     def _read_indices(self) -> tuple[list[Watched], dict[str, list[str]]]:
+        found = self._watched()
         try:
-            found = watched(self._client)
-        except InputError:  # too many, of which aliases that are served may name any
-            found = watched(self._client, self._served)
+            aliases = self._read_aliases("*")
+        except ClusterError as error:
+            if not is_forbidden(error):
+                raise
+            aliases = self._read_aliases(",".join(self._served))
+        return found, aliases
+
+    def _watched(self) -> list[Watched]:
+        """All fields, since aliases that are served may name any index; else those of the indices that are served."""
+        try:
+            return watched(self._client)
+        except InputError:  # too many
+            return watched(self._client, self._served)
+        except ClusterError as error:
+            if not is_forbidden(error):
+                raise
+            return watched(self._client, self._served)
+
+    def _read_aliases(self, indices: str) -> dict[str, list[str]]:
+        """Of each index that has any."""
         with cluster_errors():
-            answer = self._client.indices.get_alias(index="*", params={"filter_path": "*.aliases"})
-        return found, {index: sorted(body["aliases"]) for index, body in answer.items() if body.get("aliases")}
+            answer = self._client.indices.get_alias(index=indices, params={"filter_path": "*.aliases"})
+        return {index: sorted(body["aliases"]) for index, body in answer.items() if body.get("aliases")}
 
     def _read_there(self, each: Watched, counted: bool) -> overview.FieldInfo | None:
         """None where its index was deleted, since it was found or without being detached before."""
@@ -211,7 +229,7 @@ class Catalogue:
 
     def _read_attachments(self) -> tuple[list[overview.AttachmentInfo], list[str]]:
         infos, errors = [], []
-        for each in watched(self._client):
+        for each in self._watched():
             if each.attachment is None:
                 continue
             try:

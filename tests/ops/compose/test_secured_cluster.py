@@ -61,12 +61,13 @@ def filled(cluster: SecuredCluster, tmp_path_factory: pytest.TempPathFactory) ->
         login += ["--user", "indexer", "--password-file", str(cluster.private / "indexer-password")]
         for command in (
             ["index", "docs.jsonl", "--index", "articles", *login],
-            ["attach", "articles-old", "--text", "text", "--mode", "sidecar", "--yes", *login],
+            ["attach", "articles-old", "--text", "text", "--mode", "sidecar", *login],
             ["backfill", "articles-old", *login],
         ):
             ran = osmv(*command, cwd=folder)
             assert ran.returncode == 0, ran.stderr
         admin.indices.refresh(index="articles*,osmv-*")
+        admin.indices.put_alias(index="articles", name="articles-live")
     return cluster
 
 
@@ -150,7 +151,7 @@ def test_nobody_comes_in_without_a_password(cluster: SecuredCluster) -> None:
     [
         ("admin", {"all_access"}),
         ("dashboards", {"kibana_server"}),
-        ("service", {"osmv_searcher", "osmv_searcher_sidecar", "osmv_exporter"}),
+        ("service", {"osmv_searcher", "osmv_searcher_sidecar", "osmv_exporter", "osmv_service"}),
         ("exporter", {"osmv_exporter", "osmv_canary"}),
         ("indexer", {"osmv_writer", "osmv_attach", "osmv_attach_new"}),
     ],
@@ -163,7 +164,7 @@ def test_who_has_which_role(cluster: SecuredCluster, user: str, roles: set[str])
 
 def test_the_service_answers_whoever_has_the_token(everything: tuple[Caller, Caller], filled: SecuredCluster) -> None:
     service, _ = everything
-    for index in ("articles", "articles-old"):
+    for index in ("articles", "articles-old", "articles-live"):
         status, body = service("/search", {"index": index, "query": QUERY, "explain": True})
         assert status == 200, body
         answer = json.loads(body)
@@ -182,7 +183,7 @@ def test_the_console_can_read_all_that_it_shows(everything: tuple[Caller, Caller
     assert not json.loads(body).get("errors"), body
     if path == "/fields":
         covered = {each["index"]: each["coverage"] for each in json.loads(body)["fields"]}
-        assert covered == {"articles": 1.0, "articles-old": 1.0}
+        assert covered == {"articles": 1.0, "articles-old": 1.0, "articles-live": 1.0}
 
 
 def test_the_service_may_only_read(cluster: SecuredCluster, filled: SecuredCluster) -> None:
@@ -226,7 +227,7 @@ def test_prometheus_scrapes_both(everything: tuple[Caller, Caller], filled: Secu
         up = until(lambda: len(found := query("up==1")) == 2 and found, (tmp_path / "log").read_text)
         assert {each["metric"]["job"] for each in up} == {"osmv-exporter", "osmv-serve"}
         assert until(lambda: query("osmv_searches_total>0"), "searches")
-        assert until(lambda: len(query("osmv_field_coverage_ratio==1")) == 2, "coverage")
+        assert until(lambda: len(query('osmv_field_covered_documents{job="osmv-exporter"}==3')) == 2, "coverage")
         groups = json.loads(asked("/rules")[1])["data"]["groups"]
         assert len([rule for group in groups for rule in group["rules"]]) > 30
         down = query('osmv_exporter_up{part!="nodes"}==0')
