@@ -30,7 +30,12 @@ def _option(name: str, variable: str, text: str) -> Any:
 class Cluster:
     """Which cluster a command talks to, as its options and the environment say; `connect` makes the client."""
 
-    url: Annotated[str | None, _option("--url", "OSMV_URL", "Default: the local node that `osmv node start` runs.")]
+    url: Annotated[
+        str | None,
+        _option(
+            "--url", "OSMV_URL", "The cluster, or several of its nodes by commas. Default: that of `osmv node start`."
+        ),
+    ]
     user: Annotated[str | None, _option("--user", "OSMV_USER", "User of basic auth.")]
     password_file: Annotated[
         str | None,
