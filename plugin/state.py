@@ -72,6 +72,13 @@ def delete_state(client: OpenSearch, key: str, after: Stored) -> bool:
     return True
 
 
+def forget_state(client: OpenSearch, key: str) -> None:
+    """Delete a state document as it is now, where there is one; a write at this moment is kept. Raises ClusterError."""
+    stored = get_state(client, key)
+    if stored is not None:
+        delete_state(client, key, stored)
+
+
 def _make_index(client: OpenSearch) -> None:
     if client.indices.exists(index=STATE_INDEX):
         return

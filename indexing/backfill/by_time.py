@@ -25,7 +25,7 @@ from opensearch_multivector.indexing.backfill.units import Letter
 from opensearch_multivector.indexing.backfill.worker import Worker
 from opensearch_multivector.plugin.attachments import Attachment
 from opensearch_multivector.plugin.connection import cluster_errors
-from opensearch_multivector.plugin.state import STATE_INDEX, delete_state, get_state, put_state
+from opensearch_multivector.plugin.state import STATE_INDEX, forget_state, get_state, put_state
 from opensearch_multivector.plugin.stored_types import read_back
 
 _DATES = ("date", "date_nanos")
@@ -87,9 +87,7 @@ class PlaceStore:
 
     def forget(self) -> None:
         """Drop it, for a field that is detached."""
-        stored = get_state(self._client, self._key)
-        if stored is not None:
-            delete_state(self._client, self._key, stored)
+        forget_state(self._client, self._key)
 
 
 class TimeFollower:

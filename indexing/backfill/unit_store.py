@@ -13,7 +13,7 @@ from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.backfill.horizons import Horizon
 from opensearch_multivector.indexing.backfill.units import Lease, Letter, ShardWork
 from opensearch_multivector.plugin.attachments import Attachment
-from opensearch_multivector.plugin.state import delete_state, get_state, put_state
+from opensearch_multivector.plugin.state import forget_state, get_state, put_state
 
 _TRIES = 100
 LEASE_SECONDS = 30.0
@@ -86,9 +86,7 @@ class UnitStore:
 
     def forget(self, shard: int) -> None:
         """Drop what is kept of a shard, for a field that is detached."""
-        stored = get_state(self._client, self._key(shard))
-        if stored is not None:
-            delete_state(self._client, self._key(shard), stored)
+        forget_state(self._client, self._key(shard))
 
     def _change(self, shard: int, change: Callable[[ShardWork | None], tuple[ShardWork, Result]]) -> Result:
         key, attachment = self._key(shard), self._attachment

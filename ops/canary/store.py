@@ -15,7 +15,7 @@ from opensearchpy import OpenSearch
 from opensearch_multivector.errors import ClusterError, MismatchError
 from opensearch_multivector.ops.canary.canary import Canary, Query
 from opensearch_multivector.ops.canary.results import Check, Point
-from opensearch_multivector.plugin.state import delete_state, get_state, put_state
+from opensearch_multivector.plugin.state import forget_state, get_state, put_state
 
 _NAMES = "canaries"
 _PART = 20  # queries in one document: about 1 MB of vectors
@@ -103,7 +103,7 @@ def get_queries(client: OpenSearch, canary: Canary) -> list[Query]:
 def delete_queries(client: OpenSearch, canary: Canary) -> None:
     """Delete the queries of the canary's generation. Raises ClusterError."""
     for part in range(_parts(canary)):
-        _delete(client, _part_key(canary, part))
+        forget_state(client, _part_key(canary, part))
 
 
 def get_results(client: OpenSearch, name: str) -> Results:
@@ -139,7 +139,7 @@ def put_scan(client: OpenSearch, name: str, value: dict[str, Any]) -> None:
 
 def delete_scan(client: OpenSearch, name: str) -> None:
     """Forget it. Raises ClusterError."""
-    _delete(client, _key(name, "scan"))
+    forget_state(client, _key(name, "scan"))
 
 
 def claim_turn(client: OpenSearch, name: str, now: float, every: float) -> bool:
@@ -160,7 +160,7 @@ def remove_canary(client: OpenSearch, name: str) -> None:
     canary = find_canary(client, name) if scan else get_canary(client, name)
     _put(client, _NAMES, lambda before: {"names": [each for each in before.get("names", []) if each != name]})
     for key in ("", "results", "turn"):
-        _delete(client, _key(name, key))
+        forget_state(client, _key(name, key))
     for each in (canary, Canary.from_state(scan["canary"]) if scan else None):
         if each is not None:
             delete_queries(client, each)
@@ -186,9 +186,3 @@ def _put(client: OpenSearch, key: str, change: Callable[[dict[str, Any]], dict[s
         if put_state(client, key, change(stored.value if stored else {}), stored) is not None:
             return
     raise ClusterError(f"what is kept under {key!r} is changed by many at once: try again")
-
-
-def _delete(client: OpenSearch, key: str) -> None:
-    stored = get_state(client, key)
-    if stored is not None:
-        delete_state(client, key, stored)

@@ -179,9 +179,15 @@ def answers_lost(exchange: Exchange) -> None:
         exchange.forward()
 
 
+BAD_DAYS = [(mode, fault) for mode in MODES for fault in (too_busy, out_of_reach, answers_lost)]
+
+
 @pytest.mark.fault("proxy")
-@pytest.mark.parametrize("fault", [too_busy, out_of_reach, answers_lost])
-@pytest.mark.parametrize("mode", MODES if LONG else [MODES[SEED % 2]])
+@pytest.mark.parametrize(
+    ("mode", "fault"),
+    BAD_DAYS if LONG else [BAD_DAYS[SEED % len(BAD_DAYS)]],
+    ids=lambda each: getattr(each, "__name__", each),
+)
 def test_a_bad_day_of_the_cluster(mode: Mode, fault: Fault, node_url: str, client: OpenSearch, index_name: str) -> None:
     with attached(client, index_name, mode) as attachment:
         watched = ("_bulk", "_search", "_mget", "_refresh", "_stats", f"backfill-{index_name}-mv-0")
