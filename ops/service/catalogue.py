@@ -24,6 +24,7 @@ from opensearch_multivector.ops.service.encoders import Encoders
 from opensearch_multivector.plugin.carried import carried
 from opensearch_multivector.plugin.cluster_errors import cluster_errors, is_forbidden, is_gone
 from opensearch_multivector.plugin.diagnosis import diagnose
+from opensearch_multivector.plugin.engine import ask_engine
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.plugin.inspection import inspect_index
 from opensearch_multivector.plugin.mapping import read_spec
@@ -205,6 +206,8 @@ class Catalogue:
             documents, missing = state.documents, state.without_vectors
             covered = documents - missing
         encoder = self._encoders.of(spec.vectors)
+        # Scripts are not run for callers, and the native plugin is not everywhere.
+        absent = {"painless"} if ask_engine(self._client, each.target).scores else {"painless", "native"}
         return overview.FieldInfo(
             index=each.index,
             field=each.field,
@@ -217,7 +220,7 @@ class Catalogue:
             text_fields=list(spec.text_fields),
             sub_fields=[sub_field.name for sub_field in spec.sub_fields],
             first_stages=[name for name in _fitting(FIRST_STAGES, spec) if name != "query"],
-            reranks=[name for name in _fitting(RERANKERS, spec) if name != "painless"],
+            reranks=[name for name in _fitting(RERANKERS, spec) if name not in absent],
             images=encoder.takes_images if encoder else False,
             mode=each.mode if each.attachment else None,
             documents=documents,

@@ -182,7 +182,9 @@ def test_the_console_can_read_all_that_it_shows(everything: tuple[Caller, Caller
     assert status == 200, body
     assert not json.loads(body).get("errors"), body
     if path == "/fields":
-        covered = {each["index"]: each["coverage"] for each in json.loads(body)["fields"]}
+        fields = json.loads(body)["fields"]
+        covered = {each["index"]: each["coverage"] for each in fields}
+        assert {tuple(each["reranks"]) for each in fields} == {("client",)}, "it has no native plugin"
         assert covered == {"articles": 1.0, "articles-old": 1.0, "articles-live": 1.0}
 
 

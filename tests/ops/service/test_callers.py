@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hostile import text, value
+from node_under_test import NATIVE
 from scale import SEED
 from served import FILTERING, INDEX, OPERATOR, TENANT, Served, digest, documents, open_settings, tokens_file, until
 
@@ -64,6 +65,7 @@ def test_a_tenant_sees_its_documents_and_no_counts(guarded: Served) -> None:
     assert guarded.post("/explain", explained | {"doc_id": "d01"}, TENANT).status_code == 404
     assert guarded.post("/explain", explained | {"doc_id": "d01"}, OPERATOR).status_code == 200
     (field,) = guarded.get("/fields", TENANT).json()["fields"]
+    assert ("native" in field["reranks"]) == NATIVE
     assert (field["documents"], field["covered"], field["coverage"]) == (None, None, None)
     assert guarded.get("/indices", TENANT).json()["indices"] == [{"name": INDEX, "alias": False, "fields": ["mv"]}]
     for operation in OPERATIONS:
