@@ -24,6 +24,7 @@ from typing import Any
 import pytest
 from opensearchpy import OpenSearch, exceptions
 from rich.console import Console
+from three_nodes import QUICK_JVM
 
 from opensearch_multivector.errors import NodeError
 from opensearch_multivector.plugin.node import clean_node, process
@@ -128,8 +129,8 @@ def secured_node(name: str, folder: Path, heap: str = "700m") -> Iterator[Secure
         prepare(node_folder, name, port, free_port(), account, distribution.settings | _SETTINGS)
         write_security(node_folder / "config", folder, key)
         give(node_folder / "config", account)
-        command = command_line(node_folder, home, heap, java, distribution)
-        jvm = process.spawn(command, node_folder / "logs/console.log", node_folder, account)
+        at, *arguments = command_line(node_folder, home, heap, java, distribution)
+        jvm = process.spawn([at, QUICK_JVM, *arguments], node_folder / "logs/console.log", node_folder, account)
         context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
         context.load_cert_chain(folder / "admin.pem", folder / "admin.key")
         url = f"https://127.0.0.1:{port}"
