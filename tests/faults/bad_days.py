@@ -60,6 +60,11 @@ def another_page(exchange: Exchange) -> None:
     exchange.reply(200, PAGE, kind="text/html")
 
 
+def foreign(exchange: Exchange) -> None:
+    """JSON, and with status 200, of somebody who was not asked."""
+    exchange.reply(200, b'{"login": "https://gateway.example/", "ok": true}')
+
+
 def bad_gateway(exchange: Exchange) -> None:
     exchange.reply(502, PAGE, kind="text/html")
 
@@ -84,6 +89,7 @@ KINDS: dict[str, Fault] = {
         garbled,
         emptied,
         another_page,
+        foreign,
         bad_gateway,
         busy,
         unavailable,
