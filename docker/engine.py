@@ -44,10 +44,11 @@ class Engine:
     @contextmanager
     def api(self) -> Iterator[str]:
         """Where its API listens, as DOCKER_HOST has it; Podman's is of this process alone, and ends with it."""
-        if self.command == "docker" or "DOCKER_HOST" in os.environ:
-            yield os.environ.get("DOCKER_HOST", f"unix://{DOCKER_SOCKET}")
+        given = os.environ.get("DOCKER_HOST")
+        if self.command == "docker" or given:
+            yield given or f"unix://{DOCKER_SOCKET}"
             return
-        with tempfile.TemporaryDirectory(prefix="osmv-podman-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"osmv-podman-{os.getpid()}-") as folder:
             socket = Path(folder) / "api.sock"
             # In a session of its own, since Ctrl-C must reach us first; and it is gone however we end.
             with subprocess.Popen(

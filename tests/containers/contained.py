@@ -34,22 +34,23 @@ class Containers:
 
     @contextmanager
     def opensearch(
-        self, what_for: str, *, heap: str = "600m", data: str = "", **options: Any
+        self, what_for: str, *, megabytes: int = 0, settings: dict[str, str] | None = None, **options: Any
     ) -> Iterator[DockerContainer]:
-        """A node that answers, read-only but for its data, in a volume; ``data``: of no more than that (64m)."""
+        """A node that answers, read-only but for its data, in a volume, of any size or of so many megabytes."""
         environment = {
             "discovery.type": "single-node",
             "DISABLE_SECURITY_PLUGIN": "true",
             "DISABLE_INSTALL_DEMO_CONFIG": "true",
             "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI": "true",
-            "OPENSEARCH_JAVA_OPTS": f"-Xms{heap} -Xmx{heap}",
+            "OPENSEARCH_JAVA_OPTS": "-Xms600m -Xmx600m",
             "path.repo": f"{HOME}/data/snapshots",
             # The machine's full disk must not turn the indices read-only.
             "cluster.routing.allocation.disk.threshold_enabled": "false",
+            **(settings or {}),
         }
         tmpfs = {"/tmp": "", f"{HOME}/logs": ""}
         with ExitStack() as stack:
-            volume = stack.enter_context(self._volume(what_for, data))
+            volume = stack.enter_context(self._volume(what_for, megabytes))
             mounts = {volume: (f"{HOME}/data", "rw")}
             image = self.images.opensearch()
             started = self._started(image, what_for, 9200, environment, tmpfs, mounts, "/", **options)
@@ -93,10 +94,11 @@ class Containers:
             self.engine.run("rm", "--force", "--volumes", name, check=False)
 
     @contextmanager
-    def _volume(self, what_for: str, size: str) -> Iterator[str]:
+    def _volume(self, what_for: str, megabytes: int) -> Iterator[str]:
         name = name_of(what_for)
-        # Of a certain size: one in memory.
-        memory = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", f"o=size={size},uid=1000") if size else ()
+        # Of a certain size is memory, told in its pages: Podman takes `size` for a quota of the disk.
+        limit = f"o=nr_blocks={megabytes * (1 << 20) // os.sysconf('SC_PAGE_SIZE')},mode=1777"
+        memory = ("--opt", "type=tmpfs", "--opt", "device=tmpfs", "--opt", limit) if megabytes else ()
         try:
             self.engine.run("volume", "create", *memory, name)
             yield name
