@@ -44,7 +44,7 @@ export UV_SYSTEM_CERTS := 1
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url
 
-.PHONY: help demo demo-light test test-2.19 faults lint format lock install plugin no-plugin clean
+.PHONY: help demo demo-light test test-2.19 test-containers engine faults lint format lock install plugin no-plugin clean
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -61,6 +61,13 @@ test: $(INSTALLED) $(TESTED)
 # The tests on the oldest release that is worked with; it needs a Java 17 to 21. What is not for it is skipped.
 test-2.19: $(INSTALLED)
 	@OSMV_TEST_VERSION=2.19.1 $(BIN)/python -m pytest $(ARGS)
+
+# Docker, or Podman, which is installed where this is root on Debian; the images are built once.
+test-containers: $(INSTALLED) $(TESTED) engine
+	@$(BIN)/python -m pytest --node container tests/containers tests/integration $(ARGS)
+
+engine: $(INSTALLED)
+	@$(BIN)/python docker/engine.py
 
 faults: $(INSTALLED)
 	@$(if $(SHORT),,OSMV_FAULTS=long OSMV_FAULTS_TABLE=docs/faults.md) OSMV_FAULTS_ROW=$(ROW) \

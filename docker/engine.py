@@ -7,6 +7,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -16,8 +17,16 @@ from pathlib import Path
 
 from opensearch_multivector.plugin.node.places import make_folder, places
 
-PACKAGES = "podman runc iptables aardvark-dns debootstrap"  # Debian's; `make test-containers` installs them
-NONE = f"neither Docker nor Podman answers here (Debian: apt-get install {PACKAGES}; make test-containers does it)"
+# Debian's packages, and by what it is seen that they are there.
+PACKAGES = {
+    "podman": "podman",
+    "runc": "runc",
+    "iptables": "iptables",
+    "netavark": "/usr/lib/podman/netavark",
+    "aardvark-dns": "/usr/lib/podman/aardvark-dns",
+    "debootstrap": "debootstrap",
+}
+NONE = f"neither Docker nor Podman answers here (Debian, as root: make engine, or apt-get install {' '.join(PACKAGES)})"
 DOCKER_SOCKET = Path("/var/run/docker.sock")
 
 
@@ -80,6 +89,26 @@ def find() -> Engine | None:
     return None
 
 
+def missing() -> list[str]:
+    """Packages of Debian that Podman, and images made without a registry, want and that are not there."""
+    return [package for package, program in PACKAGES.items() if not shutil.which(program)]
+
+
+def install() -> Engine:
+    """The engine, after what is missing was installed where that can be; EngineError says what is missing."""
+    if os.geteuid() == 0 and shutil.which("apt-get") and (wanted := missing()):
+        print(f"Installing {' '.join(wanted)}", file=sys.stderr, flush=True)
+        for command in (["update"], ["install", "--yes", "--no-install-recommends", *wanted]):
+            quietly = {"env": os.environ | {"DEBIAN_FRONTEND": "noninteractive"}, "capture_output": True, "text": True}
+            done = subprocess.run(["apt-get", "--quiet", *command], **quietly)
+            if done.returncode:
+                raise EngineError(f"apt-get {' '.join(command)}: {done.stderr.strip()}")
+    found = find()
+    if found is None:
+        raise EngineError(NONE)
+    return found
+
+
 def _answers(command: str, environment: dict[str, str]) -> bool:
     asked = subprocess.run([command, "info"], env=environment, capture_output=True, timeout=60)
     return asked.returncode == 0
@@ -102,3 +131,10 @@ def _podman_settings() -> Path:
 def _limit(kind: int, most: int) -> int:
     hard = resource.getrlimit(kind)[1]
     return most if hard == resource.RLIM_INFINITY else min(hard, most)
+
+
+if __name__ == "__main__":
+    try:
+        print(f"Containers: {install().command}", file=sys.stderr)
+    except EngineError as error:
+        raise SystemExit(str(error)) from error

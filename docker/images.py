@@ -3,8 +3,8 @@
     python docker/images.py opensearch          # docker/Dockerfile; prints the name of the image
     python docker/images.py service             # docker/service.Dockerfile
 
-What both stand on comes from no image registry: a Debian root by debootstrap, published jars, a JRE. OSMV_TEST_BASE and
-OSMV_TEST_PYTHON name other images to stand on, such as the official ones.
+What both stand on is made here where debootstrap can be run, as root: a Debian, published jars, a JRE; no registry of
+images is asked. Elsewhere it is the official images. OSMV_TEST_BASE and OSMV_TEST_PYTHON name others.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -47,7 +48,7 @@ class Images:
 
     def opensearch(self) -> str:
         """OpenSearch with the native plugin."""
-        base = os.environ.get("OSMV_TEST_BASE") or self.opensearch_base()
+        base = os.environ.get("OSMV_TEST_BASE") or self._base("Dockerfile", self.opensearch_base)
         plugin = carried()
         if plugin is None:
             raise engines.EngineError("the native plugin is not built: make plugin")
@@ -70,7 +71,7 @@ class Images:
 
     def service(self) -> str:
         """`osmv serve`."""
-        base = os.environ.get("OSMV_TEST_PYTHON") or self.python()
+        base = os.environ.get("OSMV_TEST_PYTHON") or self._base("service.Dockerfile", self.python)
         sources = (path for room in ROOMS for path in (ROOT / room).rglob("*") if _is_source(path))
         own = (HERE / "service.Dockerfile", ROOT / "requirements-serve.txt", ROOT / "pyproject.toml")
         tag = _hash([base, *own, *sorted(sources)])
@@ -112,6 +113,15 @@ class Images:
     def size(self, name: str) -> int:
         """Bytes of an image, those of its base included."""
         return int(self.engine.run("image", "inspect", "--format", "{{.Size}}", name))
+
+    def _base(self, dockerfile: str, make: Callable[[], str]) -> str:
+        """Made here, or what the Dockerfile itself names."""
+        if os.geteuid() == 0 and shutil.which("debootstrap"):
+            return make()
+        (named,) = re.findall(r"^ARG BASE=(\S+)$", (HERE / dockerfile).read_text(), re.MULTILINE)
+        if not self.engine.run("image", "ls", "--quiet", named):
+            self.engine.run("pull", named)
+        return str(named)
 
     def _made(self, kind: str, tag: str, make: Callable[[str], None]) -> str:
         name = f"localhost/osmv-{kind}:{tag}"

@@ -45,7 +45,9 @@ def node_url(request: pytest.FixtureRequest) -> Iterator[str]:
     if where == "local":
         yield from local_url()
     elif where == "container":
-        with request.getfixturevalue("containers").opensearch("suite", settings={"OPENSEARCH_JAVA_OPTS": "-Xms1g -Xmx1g"}) as container:
+        with request.getfixturevalue("containers").opensearch(
+            "suite", settings={"OPENSEARCH_JAVA_OPTS": "-Xms1g -Xmx1g"}
+        ) as container:
             yield url_of(container)
     else:
         yield where.rstrip("/")

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import engine as engines
 import pytest
 from images import Images
+from three_nodes import QUICK_JVM
 
 from opensearch_multivector.plugin.node.configure import free_port
 
@@ -42,7 +42,7 @@ class Containers:
             "DISABLE_SECURITY_PLUGIN": "true",
             "DISABLE_INSTALL_DEMO_CONFIG": "true",
             "DISABLE_PERFORMANCE_ANALYZER_AGENT_CLI": "true",
-            "OPENSEARCH_JAVA_OPTS": "-Xms600m -Xmx600m",
+            "OPENSEARCH_JAVA_OPTS": f"-Xms600m -Xmx600m {QUICK_JVM}",
             "path.repo": f"{HOME}/data/snapshots",
             # The machine's full disk must not turn the indices read-only.
             "cluster.routing.allocation.disk.threshold_enabled": "false",
@@ -143,7 +143,7 @@ class Containers:
         """What killed runs have left behind goes."""
         for kind, names in self.left().items():
             for name in names:
-                if not Path("/proc", name.removeprefix(PREFIX).split("-")[0]).exists():
+                if _has_ended(name.removeprefix(PREFIX).split("-")[0]):
                     self.engine.run(kind, "rm", *_KINDS[kind][1], name, check=False)
 
 
@@ -153,6 +153,19 @@ _KINDS = {
     "volume": ((), ("--force",), "Name"),
     "network": ((), (), "Name"),
 }
+
+
+def _has_ended(pid: str) -> bool:
+    """Whether it is the id of a process that is no more."""
+    if not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass
+    return False
 
 
 def name_of(what_for: str) -> str:
