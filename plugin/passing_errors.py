@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from opensearchpy.exceptions import TransportError
 
 BUSY = frozenset({429, 502, 503, 504})  # HTTP statuses
 # A node that ends is asked for a moment yet by the others, who then answer with 500 and one of these within.
 _LOST = ("node_not_connected_exception", "node_disconnected_exception", "node_closed_exception", "connect_transport_")
+# A shard that gave up, most often because the disk is full: whatever document it was given.
+_GAVE_UP = ("i_o_exception", "already_closed_exception", "engine_closed_exception", "translog_exception")
 
 
 def may_pass(error: TransportError) -> bool:
@@ -16,3 +20,8 @@ def may_pass(error: TransportError) -> bool:
     if error.status_code in BUSY:
         return True
     return error.status_code == 500 and any(kind in json.dumps(error.info, default=str) for kind in _LOST)
+
+
+def is_the_shards(status: int, error: Mapping[str, Any]) -> bool:
+    """Whether an item of a bulk request failed for no fault of its own, and may be taken once the shard is back."""
+    return status in BUSY or (status == 500 and any(kind in json.dumps(error) for kind in (*_LOST, *_GAVE_UP)))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from contained import Containers, containers_here, url_of
+from engine import EngineError
 from node_under_test import VERSION
 from opensearchpy import OpenSearch
 
@@ -17,15 +20,37 @@ from opensearch_multivector.plugin.node import clean_node, node_names, start_nod
 NODE_PREFIX = "osmv-test-"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    where = "the OpenSearch of the tests: local, container, or the URL of a cluster (default: OSMV_URL, else local)"
+    parser.addoption("--node", default=os.environ.get("OSMV_URL") or "local", help=where)
+
+
 @pytest.fixture(scope="session")
-def node_url() -> Iterator[str]:
-    """A real OpenSearch: the one at OSMV_URL, else one in a container if OSMV_TEST_CONTAINERS=1, else a local node."""
-    if url := os.environ.get("OSMV_URL"):
-        yield url.rstrip("/")
-    elif os.environ.get("OSMV_TEST_CONTAINERS") == "1" and docker_answers():
-        yield from container_url()
-    else:
+def containers(request: pytest.FixtureRequest) -> Iterator[Containers]:
+    """Docker or Podman, found by itself; tests of containers are skipped where there is neither."""
+    with ExitStack() as stack:
+        try:
+            found = stack.enter_context(containers_here())
+        except EngineError as error:
+            if request.config.getoption("--node") == "container":
+                raise
+            pytest.skip(str(error))
+        yield found
+
+
+@pytest.fixture(scope="session")
+def node_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A real OpenSearch, where --node says: a local node, one in a container, or somebody's cluster."""
+    where = request.config.getoption("--node")
+    if where == "local":
         yield from local_url()
+    elif where == "container":
+        with request.getfixturevalue("containers").opensearch(
+            "suite", settings={"OPENSEARCH_JAVA_OPTS": "-Xms1g -Xmx1g"}
+        ) as container:
+            yield url_of(container)
+    else:
+        yield where.rstrip("/")
 
 
 def local_url() -> Iterator[str]:
@@ -39,34 +64,6 @@ def local_url() -> Iterator[str]:
         yield start_node(name, heap="1g", version=VERSION).url
     finally:
         clean_node(name)
-
-
-def docker_answers() -> bool:
-    """Whether a Docker engine is there to be used."""
-    docker = pytest.importorskip("docker", reason="OSMV_TEST_CONTAINERS=1 wants testcontainers")
-    try:
-        return bool(docker.from_env(timeout=20).ping())
-    except docker.errors.DockerException:
-        return False
-
-
-def container_url() -> Iterator[str]:
-    """OpenSearch in a container: the image OSMV_TEST_IMAGE, or the official one."""
-    from testcontainers.core.container import DockerContainer
-    from testcontainers.core.wait_strategies import HttpWaitStrategy
-
-    image = os.environ.get("OSMV_TEST_IMAGE", f"opensearchproject/opensearch:{VERSION}")
-    container = (
-        DockerContainer(image)
-        .with_env("discovery.type", "single-node")
-        .with_env("DISABLE_SECURITY_PLUGIN", "true")
-        .with_env("DISABLE_INSTALL_DEMO_CONFIG", "true")
-        .with_env("OPENSEARCH_JAVA_OPTS", "-Xms1g -Xmx1g")
-        .with_exposed_ports(9200)
-        .waiting_for(HttpWaitStrategy(9200, "/_cluster/health").for_status_code(200).with_startup_timeout(180))
-    )
-    with container:
-        yield f"http://{container.get_container_host_ip()}:{container.get_exposed_port(9200)}"
 
 
 @pytest.fixture(scope="session")

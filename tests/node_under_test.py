@@ -1,6 +1,6 @@
 """Which OpenSearch the tests run on, known before any of them starts: OSMV_TEST_VERSION, else the default.
 
-With OSMV_URL that cluster is taken as it is, and OSMV_TEST_VERSION says of which version it is.
+With --node URL that cluster is taken as it is, and OSMV_TEST_VERSION says of which version it is.
 """
 
 from __future__ import annotations

