@@ -25,6 +25,7 @@ PACKAGES = {
     "netavark": "/usr/lib/podman/netavark",
     "aardvark-dns": "/usr/lib/podman/aardvark-dns",
     "debootstrap": "debootstrap",
+    "docker-compose": "docker-compose",
 }
 NONE = f"neither Docker nor Podman answers here (Debian, as root: make engine, or apt-get install {' '.join(PACKAGES)})"
 DOCKER_SOCKET = Path("/var/run/docker.sock")

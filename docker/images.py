@@ -2,6 +2,7 @@
 
     python docker/images.py opensearch          # docker/Dockerfile; prints the name of the image
     python docker/images.py service             # docker/service.Dockerfile
+    python docker/images.py prometheus          # stands in for the official one
 
 What both stand on is made here where debootstrap can be run, as root: a Debian, published jars, a JRE; no registry of
 images is asked. Elsewhere it is the official images. OSMV_TEST_BASE and OSMV_TEST_PYTHON name others.
@@ -86,13 +87,15 @@ class Images:
         lines = f"FROM {self.debian()}\n"
         lines += "RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv \\\n"
         lines += "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*\n"
+        return self._made("python", _hash([lines]), lambda name: self._build_lines(name, "python", lines))
 
-        def make(name: str) -> None:
-            with tempfile.TemporaryDirectory() as folder:
-                (Path(folder) / "Dockerfile").write_text(lines)
-                self._build(name, "python", folder)
-
-        return self._made("python", _hash([lines]), make)
+    def prometheus(self) -> str:
+        """Debian's Prometheus, with the command and the port of the official image."""
+        lines = f"FROM {self.debian()}\n"
+        lines += "RUN apt-get update && apt-get install -y --no-install-recommends prometheus wget \\\n"
+        lines += "    && rm -rf /var/lib/apt/lists/* /var/cache/apt/*\n"
+        lines += 'EXPOSE 9090\nENTRYPOINT ["prometheus"]\n'
+        return self._made("prometheus", _hash([lines]), lambda name: self._build_lines(name, "prometheus", lines))
 
     def debian(self) -> str:
         """The smallest root of Debian, with what a health check and a look inside want."""
@@ -132,6 +135,11 @@ class Images:
             old = ("--filter", f"label=osmv.image={kind}", "--filter", "until=24h")
             self.engine.run("image", "prune", "--all", "--force", *old, check=False)
         return name
+
+    def _build_lines(self, name: str, kind: str, lines: str) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "Dockerfile").write_text(lines)
+            self._build(name, kind, folder)
 
     def _build(self, name: str, kind: str, *arguments: str) -> None:
         # Podman's own format of images has no health check.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -32,7 +33,6 @@ DOCUMENTS = [
     {"id": "eels", "text": "Eels cross an ocean to spawn where they hatched."},
 ]
 QUERY = "birds that travel far"
-SERVED = "/readyz"
 
 
 @pytest.fixture(scope="module")
@@ -113,9 +113,6 @@ class Caller:
         except OSError as error:
             return 0, str(error)
 
-    def until(self, path: str, status: int = 200) -> str:
-        return until(lambda: (said := self(path))[0] == status and said[1], f"{path} of {self.url}")
-
 
 def until(holds: Callable[[], Any], what: object, seconds: float = 120.0) -> Any:
     end = time.monotonic() + seconds
@@ -123,6 +120,13 @@ def until(holds: Callable[[], Any], what: object, seconds: float = 120.0) -> Any
         assert time.monotonic() < end, f"not within {seconds} s: {what}"
         time.sleep(0.3)
     return found
+
+
+def healthy(cluster: SecuredCluster, service: str, url: str) -> bool:
+    """What the health check of the compose file says."""
+    _, _, *arguments = services(SECURED)[service]["healthcheck"]["test"]
+    asked = [re.sub(r"^https?://localhost:\d+", url, cluster.here(each, service)) for each in arguments]
+    return subprocess.run([sys.executable, *asked], capture_output=True).returncode == 0
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +137,8 @@ def everything(filled: SecuredCluster, tmp_path_factory: pytest.TempPathFactory)
     with ExitStack() as stack:
         service = Caller(filled, stack.enter_context(running(filled, "service", folder)), token)
         exporter = Caller(filled, stack.enter_context(running(filled, "exporter", folder)))
-        service.until(SERVED)
-        exporter.until("/metrics")
+        until(lambda: healthy(filled, "service", service.url), "the service is healthy")
+        until(lambda: healthy(filled, "exporter", exporter.url), "the exporter is healthy")
         yield service, exporter
 
 
