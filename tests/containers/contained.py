@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import engine as engines
 import pytest
 from images import Images
+from node_under_test import NATIVE
 from three_nodes import QUICK_JVM
 
 from opensearch_multivector.plugin.node.configure import free_port
+from opensearch_multivector.plugin.node.distribution import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
@@ -185,7 +187,11 @@ def url_of(container: DockerContainer, port: int = 9200) -> str:
 
 @contextmanager
 def containers_here() -> Iterator[Containers]:
-    """Docker or Podman, ready for testcontainers; EngineError where there is neither."""
+    """Docker or Podman, ready for testcontainers; EngineError where there is neither, or no plugin for the image."""
+    if not NATIVE:
+        raise engines.EngineError(
+            f"the images are of OpenSearch {DEFAULT_VERSION} with the native plugin (make plugin)"
+        )
     engine = engines.find()
     if engine is None:
         raise engines.EngineError(engines.NONE)
