@@ -16,7 +16,7 @@ def test_compose_brings_up_the_version_that_is_tested_on_loopback_only() -> None
     services = yaml.safe_load(COMPOSE.read_text())["services"]
     build = services["opensearch"]["build"]
     dockerfile = (COMPOSE.parent / build["context"] / build["dockerfile"]).read_text()
-    assert f"ARG BASE=docker.io/opensearchproject/opensearch:{DEFAULT_VERSION}\n" in dockerfile
+    assert f"ARG BASE=opensearchproject/opensearch:{DEFAULT_VERSION}\n" in dockerfile
     assert "source=plugin/native," in dockerfile  # where `make plugin` puts the zip
     assert f"<opensearch.version>{DEFAULT_VERSION}</opensearch.version>" in (ROOT / "plugin/java/pom.xml").read_text()
     assert services["dashboards"]["image"] == f"opensearchproject/opensearch-dashboards:{DEFAULT_VERSION}"
