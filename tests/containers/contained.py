@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import engine as engines
@@ -147,6 +150,9 @@ class Containers:
             for name in names:
                 if _has_ended(name.removeprefix(PREFIX).split("-")[0]):
                     self.engine.run(kind, "rm", *_KINDS[kind][1], name, check=False)
+        for folder in Path(tempfile.gettempdir()).glob(f"{engines.API_FOLDER}*"):
+            if _has_ended(folder.name.removeprefix(engines.API_FOLDER).split("-")[0]):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 # How all of a kind are listed, how one is removed, and which of its columns is the name.
