@@ -28,6 +28,7 @@ PACKAGES = {
     "docker-compose": "docker-compose",
 }
 NONE = f"neither Docker nor Podman answers here (Debian, as root: make engine, or apt-get install {' '.join(PACKAGES)})"
+API_FOLDER = "osmv-podman-"  # and the process whose it is
 DOCKER_SOCKET = Path("/var/run/docker.sock")
 
 
@@ -58,7 +59,7 @@ class Engine:
         if self.command == "docker" or given:
             yield given or f"unix://{DOCKER_SOCKET}"
             return
-        with tempfile.TemporaryDirectory(prefix=f"osmv-podman-{os.getpid()}-") as folder:
+        with tempfile.TemporaryDirectory(prefix=f"{API_FOLDER}{os.getpid()}-") as folder:
             socket = Path(folder) / "api.sock"
             # In a session of its own, since Ctrl-C must reach us first; and it is gone however we end.
             with subprocess.Popen(

@@ -132,8 +132,9 @@ class Images:
             print(f"Building {name}", file=sys.stderr, flush=True)
             make(name)
             # Every change of a source leads to another image: those of yesterday and before go.
-            old = ("--filter", f"label=osmv.image={kind}", "--filter", "until=24h")
-            self.engine.run("image", "prune", "--all", "--force", *old, check=False)
+            for label in (kind, f"{kind}-build"):
+                old = ("--filter", f"label=osmv.image={label}", "--filter", "until=24h")
+                self.engine.run("image", "prune", "--all", "--force", *old, check=False)
         return name
 
     def _build_lines(self, name: str, kind: str, lines: str) -> None:

@@ -4,8 +4,10 @@
 #     opensearch-multivector-service
 # BASE: a Debian with python3 3.11 or newer and its venv module. Where packages come from other than PyPI, pip's settings
 # come in as the secret `pip` and the authorities it trusts as `authorities`; neither stays in the image.
-ARG BASE=docker.io/library/python:3.11-slim
+ARG BASE=python:3.11-slim
 FROM ${BASE} AS build
+# By which docker/images.py finds what Podman keeps of this stage, to remove it after a day.
+LABEL osmv.image=service-build
 WORKDIR /build
 RUN python3 -m venv /opt/osmv
 COPY requirements-serve.txt .

@@ -126,8 +126,10 @@ class Search:
         a search. BudgetError: OpenSearch stopped at the time it was given. MovedError.
         """
         try:
-            failures = response.get("_shards", {}).get("failures", ())
-            failed = response.get("_shards", {}).get("failed", 0)
+            shards = response.get("_shards", {})
+            failures = shards.get("failures", ())
+            # Those that are on no node, such as right after a restart, are counted as neither failed nor successful.
+            failed = max(shards.get("failed", 0), shards.get("total", 0) - shards.get("successful", 0))
             late = response.get("timed_out", False)
             indices = {hit["_index"] for hit in response["hits"]["hits"]}
         except (AttributeError, KeyError, TypeError) as error:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import engine as engines
 import pytest
 from images import Images
+from node_under_test import NATIVE
 from three_nodes import QUICK_JVM
 
 from opensearch_multivector.plugin.node.configure import free_port
+from opensearch_multivector.plugin.node.distribution import DEFAULT_VERSION
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
@@ -145,6 +150,9 @@ class Containers:
             for name in names:
                 if _has_ended(name.removeprefix(PREFIX).split("-")[0]):
                     self.engine.run(kind, "rm", *_KINDS[kind][1], name, check=False)
+        for folder in Path(tempfile.gettempdir()).glob(f"{engines.API_FOLDER}*"):
+            if _has_ended(folder.name.removeprefix(engines.API_FOLDER).split("-")[0]):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 # How all of a kind are listed, how one is removed, and which of its columns is the name.
@@ -185,7 +193,11 @@ def url_of(container: DockerContainer, port: int = 9200) -> str:
 
 @contextmanager
 def containers_here() -> Iterator[Containers]:
-    """Docker or Podman, ready for testcontainers; EngineError where there is neither."""
+    """Docker or Podman, ready for testcontainers; EngineError where there is neither, or no plugin for the image."""
+    if not NATIVE:
+        raise engines.EngineError(
+            f"the images are of OpenSearch {DEFAULT_VERSION} with the native plugin (make plugin)"
+        )
     engine = engines.find()
     if engine is None:
         raise engines.EngineError(engines.NONE)

@@ -31,7 +31,7 @@ QUERY = "one3 two3"
 SEARCH: dict[str, Any] = {"first_stage": "slim", "rerank": "client", "window_size": len(TEXTS)}
 STANDSTILL = 6.0  # seconds, more than the searches here wait for
 # What a user can do something with: a sentence about the cluster, and nothing of the libraries below.
-CLEAR = re.compile(r"(nothing answers|the cluster|a search took|no answer)[^\n]*\.$")
+CLEAR = re.compile(r"(nothing answers|the cluster|of the shards could not be searched)[^\n]*\.$")
 
 
 def kill(containers: Containers, node: DockerContainer) -> None:

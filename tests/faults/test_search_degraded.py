@@ -153,7 +153,8 @@ async def test_late_and_garbled_answers(fault: Fault, client: OpenSearch, node_u
 async def test_without_their_fetch_hits_have_no_sources(client: OpenSearch, node_url: str, small: SmallIndex) -> None:
     options: dict[str, Any] = {"first_stage": "dense", "size": 5}
     expected = Searcher(client, small.name).search(QUERY, **options)
-    for fault in (late, with_answer(timed_out=True), with_answer(_shards={"total": 1, "failed": 1})):
+    unassigned = with_answer(_shards={"total": 2, "successful": 1, "skipped": 0, "failed": 0})
+    for fault in (late, with_answer(timed_out=True), with_answer(_shards={"total": 1, "failed": 1}), unassigned):
         budgets = {"budgets": {"fetch": 0.4}} if fault is late else {}
         with flaky_proxy(node_url, where(is_fetch, fault), SEARCHES) as proxy:
             for failed in await every_way(proxy.url, small.name, **options, **budgets):

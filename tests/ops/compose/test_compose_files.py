@@ -156,7 +156,7 @@ class TestPrepare:
 
 def test_the_nodes_are_of_the_version_that_is_tested() -> None:
     dockerfile = (DOCKER / "Dockerfile").read_text()
-    assert f"ARG BASE=docker.io/opensearchproject/opensearch:{DEFAULT_VERSION}\n" in dockerfile
+    assert f"ARG BASE=opensearchproject/opensearch:{DEFAULT_VERSION}\n" in dockerfile
     assert "source=plugin/native," in dockerfile  # where `make plugin` puts the zip
     pom = (DOCKER.parent / "plugin/java/pom.xml").read_text()
     assert f"<opensearch.version>{DEFAULT_VERSION}</opensearch.version>" in pom
