@@ -125,7 +125,8 @@ def _blobs(
     body |= {"_source": False, "docvalue_fields": [field]}
     for start in range(0, sample, _PAGE):
         with cluster_errors():
-            found = client.search(index=index, body=body | {"from": start, "size": min(_PAGE, sample - start)})
+            page = body | {"from": start, "size": min(_PAGE, sample - start)}
+            found = client.search(index=index, body=page, params={"allow_partial_search_results": "false"})
         for hit in found["hits"]["hits"]:
             data = hit["fields"][field][0]
             try:

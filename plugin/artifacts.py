@@ -98,7 +98,7 @@ def list_artifacts(client: OpenSearch, kind: str | None = None) -> dict[str, dic
     body = {"query": query, "size": 1_000, "sort": ["made_at"]}
     with cluster_errors():
         try:
-            found = client.search(index=ARTIFACT_INDEX, body=body)
+            found = client.search(index=ARTIFACT_INDEX, body=body, params={"allow_partial_search_results": "false"})
         except NotFoundError:
             return {}
     return {hit["_id"]: hit["_source"] for hit in found["hits"]["hits"]}

@@ -42,6 +42,8 @@ _SIDECAR_PREFIX = "osmv-sidecar-"
 _MAX_INDEX_BYTES = 255
 _TRIES = 20
 _PAGE = 1_000
+# By what there is codebooks are deleted: half an answer is none.
+_WHOLE = {"allow_partial_search_results": "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +193,7 @@ def every_attachment(client: OpenSearch) -> Iterator[Attachment]:
         wanted = body | {"query": {"range": {"_seq_no": {"gt": last}}}}
         with cluster_errors():
             try:
-                hits = client.search(index=STATE_INDEX, body=wanted)["hits"]["hits"]
+                hits = client.search(index=STATE_INDEX, body=wanted, params=_WHOLE)["hits"]["hits"]
             except NotFoundError:
                 return
         for hit in hits:

@@ -96,7 +96,10 @@ def random_documents(
     for start in range(0, count, _PAGE):
         size = min(_PAGE, count - start)
         with cluster_errors():
-            hits = client.search(index=index, body=body | {"from": start, "size": size})["hits"]["hits"]
+            page = body | {"from": start, "size": size}
+            hits = client.search(index=index, body=page, params={"allow_partial_search_results": "false"})["hits"][
+                "hits"
+            ]
         yield from hits
         if len(hits) < size:
             return
