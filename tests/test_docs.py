@@ -108,8 +108,8 @@ def check_unrun(command: str) -> None:
         case ["osmv", *subcommand]:
             names = [word for word in subcommand if re.fullmatch("[a-z]+", word)][:2]
             subprocess.run([sys.executable, "-m", "opensearch_multivector.cli.main", *names, "--help"], check=True)
-        case [".ci/run"]:
-            assert os.access(ROOT / ".ci/run", os.X_OK)
+        case [".ci/run" | "docker/prepare" as script]:
+            assert os.access(ROOT / script, os.X_OK)
         case ["git" | "cd", *_]:
             pass
         case _:
