@@ -36,7 +36,7 @@ _PARTS = {
     "DELETE ": "acknowledged",
 }
 # The same in what is said of each index.
-_PARTS_OF_EACH = {"GET _mapping": "mappings", "GET _settings": "settings", "GET _alias": "aliases"}
+_PARTS_OF_EACH = {"GET ": "mappings", "GET _mapping": "mappings", "GET _settings": "settings", "GET _alias": "aliases"}
 
 
 def whole(method: str, url: str, params: Mapping[str, Any] | None) -> Callable[[Any], Any]:
@@ -48,7 +48,7 @@ def whole(method: str, url: str, params: Mapping[str, Any] | None) -> Callable[[
     refusal_is_fine = "ignore" in (params or {})
     api = next((part for part in url.split("/") if part.startswith("_")), "")
     # `_search` has others below it, of points in time and scrolls.
-    asked = f"{method} {api}" if api != "_search" or url.endswith(api) else ""
+    asked = f"{method} {api}" if url != "/" and (api != "_search" or url.endswith(api)) else ""
 
     def check(answer: Any) -> Any:
         if answer == "" and method != "HEAD" and not url.startswith("/_cat"):

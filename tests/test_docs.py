@@ -146,6 +146,8 @@ def test_every_command_and_snippet_runs(
         script, unrun = split(text)
         for command in unrun:
             check_unrun(command)
+        # A reader is slower than the second in which what was written comes to be found.
+        client.indices.refresh(index="articles*,osmv-*", ignore_unavailable=True, expand_wildcards="all")
         for done in run(script):
             assert done.returncode == 0, f"{page.name}:\n{script}\n{done.stdout}\n{done.stderr}"
 

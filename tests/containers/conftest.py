@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +17,15 @@ if TYPE_CHECKING:
 FIGURES = pytest.StashKey[dict[str, str]]()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+# They take as long as all others together, and what they do to a container is done to local nodes in tests/faults.
+FAULTS = ("test_container_faults.py", "test_full_volume.py", "test_nothing_left.py")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    contained = config.getoption("--node") == "container"
     for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.name in FAULTS and not contained:
+            item.add_marker(pytest.mark.skip(reason="takes a minute or more: `make test-containers` runs it"))
         if "containers" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.integration)
             item.add_marker(pytest.mark.slow)

@@ -89,12 +89,15 @@ KINDS: dict[str, Fault] = {
         garbled,
         emptied,
         another_page,
-        foreign,
         bad_gateway,
         busy,
         unavailable,
     )
 }
+
+
+# Of these a storm is made only where it is asked for: not every answer tells whose it is.
+EVERY_KIND = KINDS | {"foreign": foreign}
 
 
 @dataclass
@@ -116,4 +119,4 @@ class Storm:
         kind = moment.choice(self.kinds)
         with self._lock:
             self.struck[kind] += 1
-        KINDS[kind](exchange)
+        EVERY_KIND[kind](exchange)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 from attached_index import AttachedIndex, make_attached, remove_attached
-from bad_days import KINDS, Storm
+from bad_days import EVERY_KIND, KINDS, Storm
 from fault_table import FaultRow
 from flaky_proxy import flaky_proxy
 from opensearchpy import OpenSearch
@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.fault("proxy")]
 REPEATED = scale(1, 3)
 SHARE = 0.1
 ANY = "any"
-FATAL = [kind for kind in KINDS if kind != "latency"]
+FATAL = [kind for kind in EVERY_KIND if kind != "latency"]
 QUERIES = [make_query(seed) for seed in range(1, 5)]
 # Every rerank, fusions by OpenSearch and here, and what reads more than a page.
 OPTIONS = [
@@ -106,7 +106,7 @@ def expected(operations: list[Operation], node_url: str) -> dict[str, Found]:
     return {operation.name: operation.run(node_url) for operation in operations}
 
 
-@pytest.mark.parametrize("kind", KINDS if LONG else ["latency", ANY])
+@pytest.mark.parametrize("kind", EVERY_KIND if LONG else ["latency", ANY])
 def test_right_or_refused(
     kind: str, operations: list[Operation], expected: dict[str, Found], node_url: str, fault_row: FaultRow
 ) -> None:

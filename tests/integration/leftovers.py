@@ -14,3 +14,4 @@ def remove_leftovers(client: OpenSearch) -> None:
     for each in list(every_attachment(client)):
         if not client.indices.exists(index=each.index):
             remove_attachment(client, each.index, each.field)
+    client.indices.refresh(index=STATE_INDEX, ignore_unavailable=True)
