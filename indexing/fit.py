@@ -19,6 +19,7 @@ from opensearch_multivector.plugin.artifacts import load_state
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import DEFAULT_FIELD, VECTORS, FieldSpec
 from opensearch_multivector.plugin.mapping import read_spec
+from opensearch_multivector.plugin.whole_answers import EVERY_SHARD
 
 # A codebook of a quarter of the size that the collection asks for: it has grown to sixteen times what it was.
 WORTH_GROWING = 4
@@ -126,7 +127,7 @@ def _blobs(
     for start in range(0, sample, _PAGE):
         with cluster_errors():
             page = body | {"from": start, "size": min(_PAGE, sample - start)}
-            found = client.search(index=index, body=page, params={"allow_partial_search_results": "false"})
+            found = client.search(index=index, body=page, params=EVERY_SHARD)
         for hit in found["hits"]["hits"]:
             data = hit["fields"][field][0]
             try:

@@ -26,6 +26,7 @@ from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook
 from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import FieldSpec
+from opensearch_multivector.plugin.whole_answers import EVERY_SHARD
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
@@ -98,7 +99,7 @@ def list_artifacts(client: OpenSearch, kind: str | None = None) -> dict[str, dic
     body = {"query": query, "size": 1_000, "sort": ["made_at"]}
     with cluster_errors():
         try:
-            found = client.search(index=ARTIFACT_INDEX, body=body, params={"allow_partial_search_results": "false"})
+            found = client.search(index=ARTIFACT_INDEX, body=body, params=EVERY_SHARD)
         except NotFoundError:
             return {}
     return {hit["_id"]: hit["_source"] for hit in found["hits"]["hits"]}

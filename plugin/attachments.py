@@ -24,6 +24,7 @@ from opensearch_multivector.plugin.fields import DEFAULT_FIELD, FieldSpec
 from opensearch_multivector.plugin.mapping import check_index_name
 from opensearch_multivector.plugin.state import STATE_INDEX, Stored, delete_state, get_state, put_state
 from opensearch_multivector.plugin.stored_types import read_back
+from opensearch_multivector.plugin.whole_answers import EVERY_SHARD
 
 if TYPE_CHECKING:
     from opensearchpy import AsyncOpenSearch  # only there with the extra `async`
@@ -42,8 +43,6 @@ _SIDECAR_PREFIX = "osmv-sidecar-"
 _MAX_INDEX_BYTES = 255
 _TRIES = 20
 _PAGE = 1_000
-# By what there is codebooks are deleted: half an answer is none.
-_WHOLE = {"allow_partial_search_results": "false"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +192,8 @@ def every_attachment(client: OpenSearch) -> Iterator[Attachment]:
         wanted = body | {"query": {"range": {"_seq_no": {"gt": last}}}}
         with cluster_errors():
             try:
-                hits = client.search(index=STATE_INDEX, body=wanted, params=_WHOLE)["hits"]["hits"]
+                # By what there is codebooks are deleted: half an answer is none.
+                hits = client.search(index=STATE_INDEX, body=wanted, params=EVERY_SHARD)["hits"]["hits"]
             except NotFoundError:
                 return
         for hit in hits:

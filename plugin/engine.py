@@ -73,13 +73,27 @@ async def ask_engine_async(client: AsyncOpenSearch, index: str) -> Engine:
             return Engine(lasting=_lasting(error))
 
 
+def has_native(client: OpenSearch) -> bool:
+    """Whether every node has the native plugin; False where the user may not ask. Raises ClusterError."""
+    with cluster_errors():
+        try:
+            return NATIVE in _everywhere(client.transport.perform_request("GET", "/_nodes/plugins", params=_PLUGINS))
+        except exceptions.AuthorizationException:
+            return False
+
+
 def _lasting(error: exceptions.TransportError) -> bool:
     """Whether a refusal is for good: being busy is not."""
     return isinstance(error.status_code, int) and error.status_code < 500 and error.status_code != _BUSY
 
 
 def _engine(nodes: dict[str, Any], settings: dict[str, Any]) -> Engine:
-    plugins = [{plugin["name"] for plugin in node.get("plugins", ())} for node in nodes.get("nodes", {}).values()]
     shards = [each["settings"]["index"]["number_of_shards"] for each in settings.values()]
-    everywhere = set.intersection(*plugins) if plugins else set()
+    everywhere = _everywhere(nodes)
     return Engine(fuses=NEURAL_SEARCH in everywhere and shards == ["1"], scores=NATIVE in everywhere)
+
+
+def _everywhere(nodes: dict[str, Any]) -> set[str]:
+    """The plugins that every node has."""
+    plugins = [{plugin["name"] for plugin in node.get("plugins", ())} for node in nodes.get("nodes", {}).values()]
+    return set.intersection(*plugins) if plugins else set()

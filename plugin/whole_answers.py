@@ -12,6 +12,8 @@ from typing import Any
 from opensearchpy import Transport
 from opensearchpy.exceptions import SerializationError
 
+# Parameters of a search that is answered of every shard or not at all.
+EVERY_SHARD = {"allow_partial_search_results": "false"}
 # What stands in the answer to a method and the API that a path names, `""`: an index or the cluster itself.
 _PARTS = {
     "POST _search": "hits",

@@ -15,6 +15,7 @@ from opensearch_multivector.indexing.sampling import MAX_DOCUMENTS
 from opensearch_multivector.plugin.attachments import concrete_index
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import FieldSpec, described_fields, values_at
+from opensearch_multivector.plugin.whole_answers import EVERY_SHARD
 
 _PAGE = 500
 _FIELD_LIMIT = 1_000  # OpenSearch's own, where the index sets none
@@ -97,9 +98,7 @@ def random_documents(
         size = min(_PAGE, count - start)
         with cluster_errors():
             page = body | {"from": start, "size": size}
-            hits = client.search(index=index, body=page, params={"allow_partial_search_results": "false"})["hits"][
-                "hits"
-            ]
+            hits = client.search(index=index, body=page, params=EVERY_SHARD)["hits"]["hits"]
         yield from hits
         if len(hits) < size:
             return

@@ -27,6 +27,7 @@ from opensearch_multivector.plugin.attachments import Attachment
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.state import STATE_INDEX, forget_state, get_state, put_state
 from opensearch_multivector.plugin.stored_types import read_back
+from opensearch_multivector.plugin.whole_answers import EVERY_SHARD
 
 _DATES = ("date", "date_nanos")
 _KEEP_ALIVE = "10m"
@@ -135,9 +136,7 @@ class TimeFollower:
             "aggs": {"latest": {"max": {"field": field}}},
         }
         with cluster_errors():
-            answer = self._client.search(
-                index=self._index, body=body, params={"allow_partial_search_results": "false", "request_cache": "false"}
-            )
+            answer = self._client.search(index=self._index, body=body, params={**EVERY_SHARD, "request_cache": "false"})
         return int(answer["aggregations"]["latest"]["value"] or 0)
 
     def _pages(self, since: int | None) -> Iterator[tuple[int | None, Sequence[Found]]]:
@@ -180,7 +179,7 @@ class TimeFollower:
 
     def _search(self, body: dict[str, Any]) -> list[dict[str, Any]]:
         with cluster_errors():
-            answer = self._client.search(body=body, params={"allow_partial_search_results": "false"})
+            answer = self._client.search(body=body, params=EVERY_SHARD)
         return hits_in_full(answer, f"not all shards of index {self._index!r} answered in full: try again")
 
 

@@ -18,6 +18,7 @@ from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, SIDECAR, Attachment
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import HASH, FieldSpec
+from opensearch_multivector.plugin.whole_answers import EVERY_SHARD
 
 PAGE = 500
 
@@ -117,7 +118,7 @@ def page_body(
 def search_shard(client: OpenSearch, index: str, shard: int, body: dict[str, Any]) -> list[dict[str, Any]]:
     """Hits of one shard's primary. Raises ClusterError where it did not answer in full."""
     # The primary, as replicas that copy segments lag behind a refresh.
-    params = {"preference": f"_shards:{shard}|_primary", "allow_partial_search_results": "false"}
+    params = {"preference": f"_shards:{shard}|_primary", **EVERY_SHARD}
     with cluster_errors():
         response = client.search(index=index, body=body, params=params)
     return hits_in_full(response, f"shard {shard} of index {index!r} did not answer in full: try again")

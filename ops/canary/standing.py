@@ -15,6 +15,7 @@ from opensearch_multivector.ops.canary.canary import Answer, Canary, Query
 from opensearch_multivector.ops.canary.exact import hash_of, readable
 from opensearch_multivector.plugin.cluster_errors import cluster_errors, is_forbidden
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
+from opensearch_multivector.plugin.whole_answers import EVERY_SHARD
 from opensearch_multivector.queries.rerankers.blobs import blob_of
 from opensearch_multivector.queries.searcher import Searcher
 
@@ -97,7 +98,7 @@ def written_since(client: OpenSearch, index: str, canary: Canary) -> int:
     found = 0
     for shard, horizon in enumerate(canary.horizons):
         body = {"size": 0, "track_total_hits": True, "query": {"range": {"_seq_no": {"gt": horizon}}}}
-        params = {"preference": f"_shards:{shard}", "allow_partial_search_results": "false"}
+        params = {"preference": f"_shards:{shard}", **EVERY_SHARD}
         with cluster_errors():
             answer = client.search(index=index, body=body, params=params)
         hits_in_full(answer, f"shard {shard} of index {index!r} did not answer in full: try again")
@@ -132,7 +133,7 @@ def _ids_body(ids: Sequence[str]) -> dict[str, Any]:
 def _search(
     client: OpenSearch, index: str, body: dict[str, Any], params: Mapping[str, str] | None = None
 ) -> list[dict[str, Any]]:
-    params = {"allow_partial_search_results": "false", **(params or {})}
+    params = {**EVERY_SHARD, **(params or {})}
     with cluster_errors():
         response = client.search(index=index, body=body, params=params)
     return hits_in_full(response, f"index {index!r} did not answer in full: try again")

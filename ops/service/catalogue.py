@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -24,7 +25,7 @@ from opensearch_multivector.ops.service.encoders import Encoders
 from opensearch_multivector.plugin.carried import carried
 from opensearch_multivector.plugin.cluster_errors import cluster_errors, is_forbidden, is_gone
 from opensearch_multivector.plugin.diagnosis import diagnose
-from opensearch_multivector.plugin.engine import ask_engine
+from opensearch_multivector.plugin.engine import has_native
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.plugin.inspection import inspect_index
 from opensearch_multivector.plugin.mapping import read_spec
@@ -110,10 +111,12 @@ class Catalogue:
             for name in (each.index, *aliases.get(each.index, ()))
             if caller.may_search(name) and index in (None, name)
         ]
+        native = await self._kept.get("native", lambda: has_native(self._client))
         told: dict[tuple[str, str], overview.FieldInfo] = {}
         for name, each in seen:
             key = ("field", each.index, each.field, caller.operator)
-            info = await self._kept.get(key, lambda each=each: self._read_there(each, caller.operator))  # type: ignore[misc]
+            read = partial(self._read_there, each, caller.operator, native)
+            info = await self._kept.get(key, read)
             if info is not None:
                 stages = [*info.first_stages, "query"] if caller.filters else info.first_stages
                 info = info.model_copy(update={"index": name, "first_stages": stages})
@@ -170,11 +173,11 @@ class Catalogue:
         try:
             return watched(self._client)
         except InputError:  # too many
-            return watched(self._client, self._served)
+            pass
         except ClusterError as error:
             if not is_forbidden(error):
                 raise
-            return watched(self._client, self._served)
+        return watched(self._client, self._served)
 
     def _read_aliases(self, indices: str) -> dict[str, list[str]]:
         """Of each index that has any."""
@@ -182,16 +185,16 @@ class Catalogue:
             answer = self._client.indices.get_alias(index=indices, params={"filter_path": "*.aliases"})
         return {index: sorted(body["aliases"]) for index, body in answer.items() if body.get("aliases")}
 
-    def _read_there(self, each: Watched, counted: bool) -> overview.FieldInfo | None:
+    def _read_there(self, each: Watched, counted: bool, native: bool) -> overview.FieldInfo | None:
         """None where its index was deleted, since it was found or without being detached before."""
         try:
-            return self._read_field(each, counted)
+            return self._read_field(each, counted, native)
         except ClusterError as error:
             if is_gone(error):
                 return None
             raise
 
-    def _read_field(self, each: Watched, counted: bool) -> overview.FieldInfo | None:
+    def _read_field(self, each: Watched, counted: bool, native: bool) -> overview.FieldInfo | None:
         """None where it has gone since it was found."""
         spec = read_spec(self._client, each.target, each.field)
         documents: int | None = None
@@ -207,7 +210,7 @@ class Catalogue:
             covered = documents - missing
         encoder = self._encoders.of(spec.vectors)
         # Scripts are not run for callers, and the native plugin is not everywhere.
-        absent = {"painless"} if ask_engine(self._client, each.target).scores else {"painless", "native"}
+        absent = {"painless"} if native else {"painless", "native"}
         return overview.FieldInfo(
             index=each.index,
             field=each.field,

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ import pytest
 from contained import Containers, name_of
 from opensearchpy import OpenSearch
 from osmv_here import osmv
+from waiting import until
 
 from opensearch_multivector.plugin.node.configure import free_port
 
@@ -117,14 +118,6 @@ def health_checks(containers: Containers, project: str) -> Iterator[None]:
         stop.set()
         if engine.command == "podman":
             checking.join()
-
-
-def until(holds: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.5)
-    return found
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,9 @@ import shutil
 import ssl
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from compose_files import DOCKER, SECURED, services
 from opensearchpy import AuthenticationException, AuthorizationException, OpenSearch
 from osmv_here import osmv
 from secured_cluster import NODES, SecuredCluster, secured_cluster, wait_for_nodes
+from waiting import until
 
 from opensearch_multivector.plugin.node.configure import free_port
 
@@ -112,14 +112,6 @@ class Caller:
             return error.code, error.read().decode()
         except OSError as error:
             return 0, str(error)
-
-
-def until(holds: Callable[[], Any], what: object, seconds: float = 120.0) -> Any:
-    end = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < end, f"not within {seconds} s: {what}"
-        time.sleep(0.3)
-    return found
 
 
 def healthy(cluster: SecuredCluster, service: str, url: str) -> bool:
