@@ -18,9 +18,11 @@ from opensearchpy import OpenSearch, helpers
 from scale import KILLED_RUNS as KILLS
 from scale import SEED, scale
 
+from opensearch_multivector.plugin.state import STATE_INDEX
+
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.fault("kills")]
 
-LINES = scale(3_000, 6_000)  # checkpoints are written every 2,000, or every second
+LINES = scale(4_000, 6_000)  # checkpoints are written every 2,000, or every second
 KILLS_A_RUN = 3  # a run that was killed before its first checkpoint begins anew
 SUMMED = ("read", "indexed", "rejected", "truncated", "vector_bytes")
 
@@ -74,10 +76,15 @@ def dead(folder: Path, index: str) -> list[dict[str, Any]]:
 def kill_in_its_midst(process: subprocess.Popen[str], client: OpenSearch, index: str, moments: random.Random) -> bool:
     """Kills most while documents are on their way, some while it starts or takes up again; False: it was faster.
 
-    By what the index has taken in, not by the clock: how long a start takes differs from one machine to another.
+    By what the index has taken in, not by the clock: how long a start takes differs from one machine to another. A
+    fast one writes few checkpoints: some wait for the first, or hardly a run would have any to go on from.
     """
-    if moments.random() < 0.2:
+    chance = moments.random()
+    if chance < 0.2:
         time.sleep(moments.uniform(0.1, 2))
+    elif chance < 0.5:
+        while process.poll() is None and not checkpointed(client, index):
+            time.sleep(0.01)
     else:
         goal = written(client, index) + moments.randrange(1, LINES)
         while process.poll() is None and written(client, index) < goal:
@@ -94,6 +101,14 @@ def written(client: OpenSearch, index: str) -> int:
     stats = client.indices.stats(index=index, metric="indexing", params={"ignore_unavailable": "true"})
     total: int = stats["_all"]["primaries"].get("indexing", {}).get("index_total", 0)
     return total
+
+
+def checkpointed(client: OpenSearch, index: str) -> bool:
+    """Whether a run into the index has written down a place to go on from."""
+    states = client.search(index=STATE_INDEX, body={"size": 10_000}, params={"ignore_unavailable": "true"})
+    client.indices.refresh(index=STATE_INDEX, ignore_unavailable=True)  # for the next time
+    stored = (hit["_source"] for hit in states["hits"]["hits"] if hit["_id"].startswith("run-"))
+    return any(state["index"] == index and state["mark"]["line"] > 0 for state in stored)
 
 
 def finish(process: subprocess.Popen[str]) -> dict[str, Any]:
