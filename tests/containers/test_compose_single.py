@@ -153,6 +153,27 @@ def test_prometheus_scrapes_both(filled: Composed) -> None:
     assert until(lambda: filled.ask(f"query?query={covered}")["result"], "three documents are covered")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("check", "rules", "alerts.yml"), ("check", "config", "prometheus.yml"), ("test", "rules", "alerts_test.yml")],
+    ids=" ".join,
+)
+def test_the_rules_by_the_promtool_beside_prometheus(command: tuple[str, ...], containers: Containers) -> None:
+    rules = f"{ROOT / 'ops/dashboards/prometheus'}:/rules:ro"
+    where = (
+        "--rm",
+        "--name",
+        name_of("promtool"),
+        "--volume",
+        rules,
+        "--workdir",
+        "/rules",
+        "--entrypoint",
+        "promtool",
+    )
+    assert "SUCCESS" in containers.engine.run("run", *where, containers.images.prometheus(), *command)
+
+
 def test_an_alert_fires(filled: Composed) -> None:
     def firing() -> list[dict[str, Any]]:
         assert filled.search("who crosses an ocean", "bm25")["skipped"]
