@@ -1,12 +1,17 @@
-"""What the integration tests stand on: one real OpenSearch for the whole run, and an index name for each test."""
+"""What the integration tests stand on: a real OpenSearch for the whole run, and an index name for each test.
+
+With `-n 2` two processes share the tests (pytest-xdist), each with an OpenSearch of its own.
+"""
 
 from __future__ import annotations
 
 import os
+import random
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contained import Containers, containers_here, url_of
@@ -18,11 +23,31 @@ from opensearch_multivector.plugin.connection import connect
 from opensearch_multivector.plugin.node import clean_node, node_names, start_node
 
 NODE_PREFIX = "osmv-test-"
+# What is told at the end of a run, by the process that has the tests done by others, too.
+pytest_plugins = ["fault_summary", "container_figures", "side_by_side"]
+# Their tests share what takes long to start, so that one process has to do them all.
+TOGETHER = ("containers", "ops/compose", "ops/console", "pyserini", "security")
+# The same in every process: tests are named by what they are made of.
+os.environ.setdefault("OSMV_TEST_SEED", str(random.SystemRandom().randrange(1, 2**31)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     where = "the OpenSearch of the tests: local, container, or the URL of a cluster (default: OSMV_URL, else local)"
     parser.addoption("--node", default=os.environ.get("OSMV_URL") or "local", help=where)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests, or those of a folder, stay together."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            folder = str(Path(file).parent).removeprefix("tests/")
+            return folder if folder in TOGETHER else file
+
+    return ByFile(config, log)
 
 
 @pytest.fixture(scope="session")

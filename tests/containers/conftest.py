@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 from contained import Containers, url_of
+from container_figures import FIGURES
 from opensearchpy import OpenSearch
 
 if TYPE_CHECKING:
     from testcontainers.core.container import DockerContainer
-
-FIGURES = pytest.StashKey[dict[str, str]]()
-
 
 # They take as long as all others together, and what they do to a container is done to local nodes in tests/faults.
 FAULTS = ("test_container_faults.py", "test_full_volume.py", "test_nothing_left.py")
@@ -56,10 +54,3 @@ def contained(node: DockerContainer) -> Iterator[OpenSearch]:
     """A client of the node in the container, wherever that of the other tests is."""
     with OpenSearch(url_of(node), timeout=60) as client:
         yield client
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    if figures := config.stash.get(FIGURES, {}):
-        terminalreporter.section("containers")
-        for name, figure in figures.items():
-            terminalreporter.write_line(f"{name}: {figure}")

@@ -1,23 +1,20 @@
-"""The mark `fault` says to which row of the table of faults a test belongs; the table is told at the end."""
+"""The mark `fault` says to which row of the table of faults a test belongs."""
 
 from __future__ import annotations
 
 import os
-import platform
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from fault_table import PROPERTY, FaultRow, for_terminal, lines_of, wanted_rows, written_into
+from fault_table import PROPERTY, FaultRow, wanted_rows
 from node_under_test import VERSION
-from scale import LONG, SEED
 from three_nodes import QUICK_JVM
 
-from opensearch_multivector import __version__
 from opensearch_multivector.plugin.node import NodeStatus, clean_node, start_node
 
 HERE = Path(__file__).parent
+NOTED = pytest.StashKey[FaultRow]()
 WANTED = wanted_rows(os.environ.get("OSMV_FAULTS_ROW", ""))
 
 
@@ -38,10 +35,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def fault_row(request: pytest.FixtureRequest) -> FaultRow:
     """What the test adds to its row of the table."""
     mark = request.node.get_closest_marker("fault")
-    noted = FaultRow(mark.args[0] if mark else "")
+    return request.node.stash.setdefault(NOTED, FaultRow(mark.args[0] if mark else ""))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if mark := item.get_closest_marker("fault"):
+        item.stash.setdefault(NOTED, FaultRow(mark.args[0]))
+    report = yield
     if mark:
-        request.node.user_properties.append((PROPERTY, noted))
-    return noted
+        report.user_properties = [*report.user_properties, (PROPERTY, item.stash[NOTED].plain())]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -58,24 +62,3 @@ def start_killable() -> Iterator[Callable[[], NodeStatus]]:
         yield start
     finally:
         clean_node(name)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int) -> None:
-    reports = [each for kind in terminalreporter.stats.values() for each in kind if hasattr(each, "user_properties")]
-    lines = lines_of(reports)
-    if not lines:
-        return
-    form = "long" if LONG else "short"
-    terminalreporter.section(f"faults, {form} form, seed {SEED}")
-    for line in for_terminal(lines):
-        terminalreporter.write_line(line)
-    # One that was interrupted has not tried all that its rows speak of.
-    if (path := os.environ.get("OSMV_FAULTS_TABLE")) and exitstatus != pytest.ExitCode.INTERRUPTED:
-        page = Path(path)
-        node = terminalreporter.config.getoption("--node")
-        engine = f"OpenSearch {VERSION}" if node in ("local", "container") else "the cluster of --node"
-        heading = (
-            f"Last written by `make faults`, {form} form, seed {SEED}: opensearch-multivector {__version__}, {engine}, "
-            f"Python {platform.python_version()}, {os.cpu_count()} cores."
-        )
-        page.write_text(written_into(page.read_text(), lines, f"{time.strftime('%Y-%m-%d')}, {form}", heading))

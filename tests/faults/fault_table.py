@@ -35,6 +35,11 @@ class FaultRow:
         """Note a figure, its unit in its name."""
         self.figures[name] = max(value, self.figures.get(name, value))
 
+    def plain(self) -> dict[str, Any]:
+        """As it goes from the process of the test to that of the table."""
+        counts = {name: int(count) for name, count in self.counts.items()}
+        return {"row": self.row, "counts": counts, "figures": {each: float(it) for each, it in self.figures.items()}}
+
 
 @dataclass
 class Line:
@@ -67,12 +72,17 @@ def lines_of(reports: Iterable[Any]) -> list[Line]:
     lines: dict[str, Line] = {}
     ended: dict[str, tuple[FaultRow, set[str]]] = {}
     for report in reports:
-        noted = dict(report.user_properties).get(PROPERTY)
-        if noted is None:
+        said = dict(report.user_properties).get(PROPERTY)
+        if said is None:
             continue
-        line = lines.setdefault(noted.row, Line(FaultRow(noted.row)))
-        line.seconds += report.duration
-        ended.setdefault(report.nodeid, (noted, set()))[1].add(report.outcome)
+        row = said["row"]
+        lines.setdefault(row, Line(FaultRow(row))).seconds += report.duration
+        noted, outcomes = ended.setdefault(report.nodeid, (FaultRow(row), set()))
+        outcomes.add(report.outcome)
+        # Of a test's three reports, in whatever order, the last one says most.
+        noted.counts |= Counter(said["counts"])
+        for name, value in said["figures"].items():
+            noted.figure(name, value)
     for noted, outcomes in ended.values():
         line = lines[noted.row]
         # A test's teardown passes also where the test did not.

@@ -18,7 +18,7 @@ def reports(row: str, name: str, *outcomes: str, **counts: int) -> list[Any]:
     noted.counts.update(counts)
     noted.figure("gap s", sum(counts.values()))
     return [
-        SimpleNamespace(nodeid=name, outcome=outcome, duration=1.5, user_properties=[("fault", noted)])
+        SimpleNamespace(nodeid=name, outcome=outcome, duration=1.5, user_properties=[("fault", noted.plain())])
         for outcome in outcomes
     ]
 

@@ -1,4 +1,4 @@
-"""Fixtures of several tests of attached indices, and how the tests went on each kind of node."""
+"""Fixtures of several tests of attached indices."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ from collections.abc import Callable, Iterator
 import pytest
 from attached_index import AttachedIndex, make_attached, remove_attached
 from opensearchpy import OpenSearch
-from side_by_side import Outcomes, is_whole, outcomes_of, table
-
-KINDS = ("local", "container")
 
 
 @pytest.fixture(scope="module")
@@ -26,15 +23,3 @@ def make(client: OpenSearch, index_name: str) -> Iterator[Callable[..., Attached
     """Makes one that the test may change."""
     yield lambda **options: make_attached(client, index_name, **options)
     remove_attached(client, index_name)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    where, cache = config.getoption("--node"), getattr(config, "cache", None)
-    outcomes = outcomes_of(terminalreporter.stats, config.rootpath)
-    if where not in KINDS or cache is None or not is_whole(outcomes):
-        return
-    cache.set(f"osmv/integration-{where}", outcomes)
-    runs: dict[str, Outcomes] = {kind: ran for kind in KINDS if (ran := cache.get(f"osmv/integration-{kind}", None))}
-    terminalreporter.section("integration tests, last run on each kind of node")
-    for line in table(runs):
-        terminalreporter.write_line(line)

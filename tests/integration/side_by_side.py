@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 HERE = Path(__file__).parent
+KINDS = ("local", "container")
 OUTCOMES = ("passed", "failed", "error", "skipped")
 
 Outcomes = dict[str, list[str]]  # outcome: the tests
@@ -39,3 +42,15 @@ def table(runs: Mapping[str, Outcomes]) -> list[str]:
         told = f"{', '.join(apart[:5])}{', ...' if len(apart) > 5 else ''}"
         lines.append(f"not the same tests, {len(apart)} in one alone: {told}" if apart else "the same tests")
     return lines
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    where, cache = config.getoption("--node"), getattr(config, "cache", None)
+    outcomes = outcomes_of(terminalreporter.stats, config.rootpath)
+    if where not in KINDS or cache is None or not is_whole(outcomes):
+        return
+    cache.set(f"osmv/integration-{where}", outcomes)
+    runs: dict[str, Outcomes] = {kind: ran for kind in KINDS if (ran := cache.get(f"osmv/integration-{kind}", None))}
+    terminalreporter.section("integration tests, last run on each kind of node")
+    for line in table(runs):
+        terminalreporter.write_line(line)
