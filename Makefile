@@ -55,16 +55,18 @@ demo: $(INSTALLED)
 demo-light: $(INSTALLED_LIGHT)
 	@.venv-light/bin/osmv demo --light $(if $(DATA),--data "$(DATA)") $(ARGS)
 
+# Two processes share the tests, each with an OpenSearch of its own; with JOBS=0 one does them all, as a debugger wants it.
+JOBS ?= 2
 test: $(INSTALLED) $(TESTED)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 # The tests on the oldest release that is worked with; it needs a Java 17 to 21. What is not for it is skipped.
 test-2.19: $(INSTALLED)
-	@OSMV_TEST_VERSION=2.19.1 $(BIN)/python -m pytest $(ARGS)
+	@OSMV_TEST_VERSION=2.19.1 $(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 # Docker, or Podman, which is installed where this is root on Debian; the images are built once.
 test-containers: $(INSTALLED) $(TESTED) engine
-	@$(BIN)/python -m pytest --node container tests/containers tests/integration $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --node container tests/containers tests/integration $(ARGS)
 
 engine: $(INSTALLED)
 	@$(BIN)/python docker/engine.py

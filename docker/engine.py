@@ -79,7 +79,8 @@ class Engine:
 
 def find() -> Engine | None:
     """The engine to use, or None where neither is."""
-    environment = dict(os.environ)
+    # The Dockerfiles mount what a build alone needs, which Docker before 23 has to be told to do.
+    environment = os.environ | {"DOCKER_BUILDKIT": "1"}
     if shutil.which("docker") and _answers("docker", environment):
         return Engine("docker", environment)
     if shutil.which("podman"):

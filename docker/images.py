@@ -32,7 +32,7 @@ from opensearch_multivector.plugin.node import repository
 from opensearch_multivector.plugin.node.assemble import MANIFEST, assembled
 from opensearch_multivector.plugin.node.distribution import Artifact, load
 from opensearch_multivector.plugin.node.download import cached_path, fetch_all
-from opensearch_multivector.plugin.node.places import make_folder, places
+from opensearch_multivector.plugin.node.places import locked, make_folder, places
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -128,6 +128,12 @@ class Images:
 
     def _made(self, kind: str, tag: str, make: Callable[[str], None]) -> str:
         name = f"localhost/osmv-{kind}:{tag}"
+        # Whoever needs it at the same time waits for the one who makes it.
+        with locked(make_folder(places().cache) / f"image-{kind}.lock"):
+            self._make_absent(kind, name, make)
+        return name
+
+    def _make_absent(self, kind: str, name: str, make: Callable[[str], None]) -> None:
         if not self.engine.run("image", "ls", "--quiet", name):
             print(f"Building {name}", file=sys.stderr, flush=True)
             make(name)
@@ -135,7 +141,6 @@ class Images:
             for label in (kind, f"{kind}-build"):
                 old = ("--filter", f"label=osmv.image={label}", "--filter", "until=24h")
                 self.engine.run("image", "prune", "--all", "--force", *old, check=False)
-        return name
 
     def _build_lines(self, name: str, kind: str, lines: str) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -7,12 +7,11 @@ the table is written, too. OSMV_TEST_SEED=N: the random choices of an earlier ru
 from __future__ import annotations
 
 import os
-import random
 
 import pytest
 
 LONG = os.environ.get("OSMV_FAULTS") == "long"
-SEED = int(os.environ.get("OSMV_TEST_SEED", "0")) or random.SystemRandom().randrange(1, 2**31)
+SEED = int(os.environ["OSMV_TEST_SEED"])  # tests/conftest.py chooses where nobody has
 
 # What takes long, while something like it is in the short form.
 long_only = pytest.mark.skipif(not LONG, reason="takes a minute or more: `make faults` runs it")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from opensearchpy import OpenSearch
 from small_index import make_index, make_query
+from three_nodes import QUICK_JVM
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.plugin import carried as module
@@ -28,6 +29,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """A node that a package without the plugin's zip starts, on a machine that has no Java: with the wheel's JRE."""
     monkeypatch.setattr(module, "FOLDER", tmp_path)
     monkeypatch.setattr(java, "candidates", lambda: iter(()))
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", QUICK_JVM)
     name = f"osmv-test-{os.getpid()}-bare"
     clean_node(name)
     yield start_node(name, heap="600m", quiet=True).url

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 from opensearchpy import OpenSearch
+from three_nodes import QUICK_JVM
 
 from opensearch_multivector.errors import NodeError
 from opensearch_multivector.plugin.node import clean_node, control, node_status, process, start_node, stop_node
@@ -24,8 +25,9 @@ OSMV = [sys.executable, "-m", "opensearch_multivector.cli.main", "node"]
 
 
 @pytest.fixture
-def name() -> Iterator[str]:
+def name(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A node of this test's own, removed whatever happens."""
+    monkeypatch.setenv("JDK_JAVA_OPTIONS", QUICK_JVM)
     own = f"osmv-test-{os.getpid()}-life"
     clean_node(own)
     yield own
