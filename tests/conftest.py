@@ -38,11 +38,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """A file's tests, or those of a folder, stay together."""
+    """A file's tests, or those of a folder, stay together; on a cluster that exists only once all of them do."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]
         def _split_scope(self, nodeid: str) -> str:
+            if config.getoption("--node") not in ("local", "container"):
+                return "all"
             file = nodeid.partition("::")[0]
             folder = str(Path(file).parent).removeprefix("tests/")
             return folder if folder in TOGETHER else file
