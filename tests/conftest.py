@@ -49,6 +49,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             folder = str(Path(file).parent).removeprefix("tests/")
             return folder if folder in TOGETHER else file
 
+    # In the order of the folders: by the number of their tests, those that take longest would come last.
+    config.option.loadscopereorder = False
     return ByFile(config, log)
 
 
