@@ -205,7 +205,7 @@ def containers_here() -> Iterator[Containers]:
         environment.setenv("DOCKER_HOST", address)
         # Its reaper is an image of a registry; names with our process in them do the same.
         environment.setenv("TESTCONTAINERS_RYUK_DISABLED", "true")
-        if engine.command == "podman":
+        if address.startswith("unix:"):  # ports are on this machine's loopback, though we be in a container ourselves
             environment.setenv("TESTCONTAINERS_CONNECTION_MODE", "docker_host")
             environment.setenv("TESTCONTAINERS_HOST_OVERRIDE", "localhost")
         ours = Containers(engine, Images(engine))

@@ -24,10 +24,11 @@ def test_after_an_interruption(containers: Containers, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "pytest", "--node", "container", "-v", "-p", "no:cacheprovider"]
     tests = [f"tests/integration/{name}" for name in TESTS]
     log = tmp_path / "log"
+    podman = containers.engine.command == "podman"
+    # An API of its own, which has to end with it; Docker's is nobody's.
+    environment = os.environ | ({"DOCKER_HOST": ""} if podman else {})
     with log.open("wb") as output:
-        run = subprocess.Popen(
-            [*command, *tests], cwd=ROOT, stdout=output, stderr=output, env=os.environ | {"DOCKER_HOST": ""}
-        )
+        run = subprocess.Popen([*command, *tests], cwd=ROOT, stdout=output, stderr=output, env=environment)
     marks = (f"{PREFIX}{run.pid}-", f"osmv-podman-{run.pid}-")
     try:
         deadline = time.monotonic() + 300
@@ -37,7 +38,7 @@ def test_after_an_interruption(containers: Containers, tmp_path: Path) -> None:
             time.sleep(0.2)
         names = containers.left()
         assert all(any(name.startswith(marks[0]) for name in names[kind]) for kind in ("container", "volume"))
-        assert processes(marks)
+        assert processes(marks) or not podman
         run.send_signal(signal.SIGINT)
         assert run.wait(120) == pytest.ExitCode.INTERRUPTED
     finally:
