@@ -21,34 +21,37 @@ ENOUGH = 12  # passed tests, before the interruption
 
 
 def test_after_an_interruption(containers: Containers, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "--node", "container", "-v", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "--node", "container", "-v", "-p", "no:cacheprovider", "-n", "2"]
     tests = [f"tests/integration/{name}" for name in TESTS]
     log = tmp_path / "log"
     podman = containers.engine.command == "podman"
     # An API of its own, which has to end with it; Docker's is nobody's.
     environment = os.environ | ({"DOCKER_HOST": ""} if podman else {})
     with log.open("wb") as output:
-        run = subprocess.Popen([*command, *tests], cwd=ROOT, stdout=output, stderr=output, env=environment)
-    marks = (f"{PREFIX}{run.pid}-", f"osmv-podman-{run.pid}-")
+        run = subprocess.Popen(
+            [*command, *tests], cwd=ROOT, stdout=output, stderr=output, env=environment, start_new_session=True
+        )
     try:
         deadline = time.monotonic() + 300
-        while log.read_text().count(" PASSED ") < ENOUGH:
+        while log.read_text().count("PASSED") < ENOUGH:
             assert run.poll() is None, log.read_text()
             assert time.monotonic() < deadline, log.read_text()
             time.sleep(0.2)
+        pids = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+        named, marks = tuple(f"{PREFIX}{pid}-" for pid in pids), tuple(f"osmv-podman-{pid}-" for pid in pids)
         names = containers.left()
-        assert all(any(name.startswith(marks[0]) for name in names[kind]) for kind in ("container", "volume"))
-        assert processes(marks) or not podman
-        run.send_signal(signal.SIGINT)
+        assert all(any(name.startswith(named) for name in names[kind]) for kind in ("container", "volume"))
+        assert processes(named + marks) or not podman
+        os.killpg(run.pid, signal.SIGINT)  # as a terminal does it
         assert run.wait(120) == pytest.ExitCode.INTERRUPTED
     finally:
         run.kill()
     said = log.read_text()
     assert " FAILED " not in said
     assert " ERROR " not in said
-    assert [name for names in containers.left().values() for name in names if name.startswith(marks[0])] == []
-    assert processes(marks) == []
-    assert list(Path("/tmp").glob(f"{marks[1]}*")) == []
+    assert [name for names in containers.left().values() for name in names if name.startswith(named)] == []
+    assert processes(named + marks) == []
+    assert [path for mark in marks for path in Path("/tmp").glob(f"{mark}*")] == []
 
 
 def processes(marks: tuple[str, ...]) -> list[list[str]]:
