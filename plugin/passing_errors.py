@@ -13,6 +13,13 @@ BUSY = frozenset({429, 502, 503, 504})  # HTTP statuses
 _LOST = ("node_not_connected_exception", "node_disconnected_exception", "node_closed_exception", "connect_transport_")
 # A shard that gave up, most often because the disk is full: whatever document it was given.
 _GAVE_UP = ("i_o_exception", "already_closed_exception", "engine_closed_exception", "translog_exception")
+# A shard that is on no node yet, right after a restart.
+_AWAY = (
+    "no_shard_available_action_exception",
+    "index_shard_not_started_exception",
+    "illegal_index_shard_state_exception",
+)
+_PASSING = (*_LOST, *_GAVE_UP, *_AWAY)
 
 
 def may_pass(error: TransportError) -> bool:
@@ -23,5 +30,5 @@ def may_pass(error: TransportError) -> bool:
 
 
 def is_the_shards(status: int, error: Mapping[str, Any]) -> bool:
-    """Whether an item of a bulk request failed for no fault of its own, and may be taken once the shard is back."""
-    return status in BUSY or (status == 500 and any(kind in json.dumps(error) for kind in (*_LOST, *_GAVE_UP)))
+    """Whether one item of several failed for no fault of its own, and may be taken or read once the shard is back."""
+    return status in BUSY or (status == 500 and any(kind in json.dumps(error) for kind in _PASSING))

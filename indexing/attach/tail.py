@@ -24,7 +24,7 @@ from opensearch_multivector.indexing.backfill.unit_store import UnitStore
 from opensearch_multivector.indexing.bulk import BulkSender
 from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.plugin.attachments import Attachment
-from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.documents import get_documents
 from opensearch_multivector.plugin.fields import HASH, VERSION, FieldSpec, without_field
 
 _CONFLICT = 409
@@ -190,15 +190,4 @@ class Tail:
         return again
 
     def _documents(self, index: str, places: Sequence[Place]) -> list[dict[str, Any]]:
-        asked = [{"_id": doc_id} | ({"routing": routing} if routing else {}) for doc_id, routing in places]
-
-        def get() -> list[dict[str, Any]]:
-            with cluster_errors():
-                docs: list[dict[str, Any]] = self._client.mget(index=index, body={"docs": asked})["docs"]
-            return docs
-
-        docs = self._patience(get)
-        for doc in docs:
-            if "error" in doc:
-                raise ClusterError(f"document {doc['_id']!r} of {index!r} can't be read: {doc['error'].get('reason')}")
-        return docs
+        return self._patience(lambda: get_documents(self._client, index, places))

@@ -17,6 +17,7 @@ from opensearch_multivector.indexing.backfill.beside import Text, text_wanted
 from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.plugin.attachments import IN_PLACE, NEW, SIDECAR, Attachment
 from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.documents import get_documents
 from opensearch_multivector.plugin.fields import HASH, FieldSpec
 from opensearch_multivector.plugin.whole_answers import EVERY_SHARD
 
@@ -144,12 +145,7 @@ def versions_of(client: OpenSearch, index: str, documents: Sequence[Found]) -> l
 
     Raises ClusterError, also where one of them can't be said.
     """
-    asked = [{"_id": each.doc_id} | ({"routing": each.routing} if each.routing else {}) for each in documents]
-    with cluster_errors():
-        docs = client.mget(index=index, body={"docs": asked}, params={"_source": "false"})["docs"]
-    for doc in docs:
-        if "error" in doc:
-            raise ClusterError(f"document {doc['_id']!r} of {index!r} can't be read: {doc['error'].get('reason')}")
+    docs = get_documents(client, index, [(each.doc_id, each.routing) for each in documents], source=False)
     return [doc["_version"] if doc["found"] else None for doc in docs]
 
 
