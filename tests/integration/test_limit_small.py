@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,35 +49,20 @@ def test_the_summary_adds_up(summary: dict[str, Any], client: OpenSearch) -> Non
     assert client.count(index=INDEX)["count"] == 46
 
 
-@pytest.fixture
-def quarter(tmp_path: Path) -> Path:
-    """Every fourth query, with all documents: `osmv reproduce here` evaluates them all, in another test."""
-    folder = tmp_path / "quarter"
-    (folder / "qrels").mkdir(parents=True)
-    shutil.copy(FOLDER / "corpus.jsonl.gz", folder)
-    queries = (FOLDER / "queries.jsonl").read_text().splitlines()[::4]
-    (folder / "queries.jsonl").write_text("\n".join(queries))
-    names = {json.loads(query)["_id"] for query in queries}
-    header, *qrels = (FOLDER / "qrels/test.tsv").read_text().splitlines()
-    kept = [line for line in qrels if line.split("\t")[0] in names]
-    (folder / "qrels/test.tsv").write_text("\n".join([header, *kept]))
-    return folder
-
-
 @pytest.mark.usefixtures("summary")
-def test_one_vector_fails_where_late_interaction_succeeds(node_url: str, quarter: Path, tmp_path: Path) -> None:
+def test_one_vector_fails_where_late_interaction_succeeds(node_url: str, tmp_path: Path) -> None:
     names = ["bm25", "dense", "slim:bound=fused", "dense/client"]
     configurations = [word for name in names for word in ("--config", name)]
     options = ["--size", "46", "--window-size", "46", "--latency-topics", "5", "--runs-dir", str(tmp_path), "--json"]
-    printed = json.loads(osmv(node_url, "eval", str(quarter), "--index", INDEX, *configurations, *options))
+    printed = json.loads(osmv(node_url, "eval", str(FOLDER), "--index", INDEX, *configurations, *options))
     ndcg = {row["name"]: row["measures"]["nDCG@10"] for row in printed["configurations"]}
-    assert ndcg["dense"] == pytest.approx(0.31, abs=0.05)
+    assert ndcg["dense"] == pytest.approx(0.31, abs=0.03)
     assert ndcg["dense/client"] >= 0.98
     assert ndcg["bm25"] >= 0.99
-    assert ndcg["slim:bound=fused"] >= 0.88  # of these .903, of all .933
+    assert ndcg["slim:bound=fused"] >= 0.92
     for name in names:
         lines = (tmp_path / f"{name.replace('/', '.')}.trec").read_text().splitlines()
-        assert len({line.split()[0] for line in lines}) == 250
+        assert len({line.split()[0] for line in lines}) == 1000
 
 
 @pytest.mark.usefixtures("summary")
