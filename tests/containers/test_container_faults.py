@@ -16,6 +16,7 @@ import pytest
 from attached_texts import PACE, WordEncoder, attach, check_filled, filler, make_index, put
 from contained import Containers, url_of
 from opensearchpy import OpenSearch
+from same_hits import assert_same_hits
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing import IndexSummary, Limits, index_documents
@@ -88,7 +89,7 @@ class Searching:
                 except ClusterError as error:
                     self.failed.append(str(error))
                     continue
-                assert found.hits == calm
+                assert_same_hits(found.hits, calm)
                 self.answered += 1
 
 

@@ -13,6 +13,7 @@ from bad_days import EVERY_KIND, KINDS, Storm
 from fault_table import FaultRow
 from flaky_proxy import flaky_proxy
 from opensearchpy import OpenSearch
+from same_hits import assert_same_ranking, ranking
 from scale import LONG, SEED, scale
 from small_index import EVERY_RERANK, make_query
 
@@ -51,7 +52,7 @@ class Operation:
 def found(results: list[SearchResult]) -> Found:
     for result in results:
         assert (result.skipped, getattr(result, "degraded", ())) == ({}, ())
-    return [[(hit.doc_id, round(hit.score, 3)) for hit in result.hits] for result in results]
+    return [ranking(result.hits) for result in results]
 
 
 def in_turn(index: str, options: dict[str, object]) -> Callable[[str], Found]:
@@ -121,7 +122,8 @@ def test_right_or_refused(
                 refused.append(str(error))
             else:
                 right += 1
-                assert answer == expected[operation.name], f"{operation.name}, seed {SEED}"
+                for got, wanted in zip(answer, expected[operation.name], strict=True):
+                    assert_same_ranking(got, wanted, f"{operation.name}, seed {SEED}")
     assert all(refused), refused
     assert not any("\n" in sentence for sentence in refused), refused
     fault_row.counts.update(

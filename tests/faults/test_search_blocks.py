@@ -9,6 +9,7 @@ import pytest
 from attached_index import AttachedIndex, make_attached, remove_attached
 from fault_table import FaultRow
 from opensearchpy import OpenSearch
+from same_hits import assert_same_ranking, ranking
 from small_index import EVERY_RERANK, SmallIndex, make_index, make_query
 
 from opensearch_multivector.errors import ClusterError, MismatchError
@@ -30,7 +31,7 @@ def attached(client: OpenSearch) -> Iterator[AttachedIndex]:
 def found(client: OpenSearch, index: str, **options: object) -> list[tuple[str, float]]:
     result = Searcher(client, index).search(QUERY, **options)
     assert result.skipped == {}
-    return [(hit.doc_id, round(hit.score, 4)) for hit in result.hits]
+    return ranking(result.hits)
 
 
 @pytest.mark.parametrize("block", ["write", "read_only_allow_delete"])
@@ -43,7 +44,7 @@ def test_who_only_reads_is_not_stopped(
     client.indices.put_settings(index=indices, body={f"index.blocks.{block}": True})
     try:
         for name, hits in before.items():
-            assert found(client, name) == hits
+            assert_same_ranking(found(client, name), hits)
             fault_row.counts["searches right"] += 1
     finally:
         client.indices.put_settings(index=indices, body={f"index.blocks.{block}": None})
@@ -60,13 +61,13 @@ def test_what_can_not_be_read_is_said(
     with pytest.raises(ClusterError, match=r"^[^\n]*blocked for reading[^\n]*$"):
         searcher.search(QUERY)
     client.indices.put_settings(index=index, body={"index.blocks.read": None})
-    assert [(hit.doc_id, round(hit.score, 4)) for hit in searcher.search(QUERY).hits] == hits
+    assert_same_ranking(ranking(searcher.search(QUERY).hits), hits)
     client.indices.close(index=index)
     with pytest.raises(ClusterError, match=r"^[^\n]*clos[^\n]*$"):
         searcher.search(QUERY)
     client.indices.open(index=index)
     client.cluster.health(index=index, params={"wait_for_status": "yellow"})
-    assert [(hit.doc_id, round(hit.score, 4)) for hit in searcher.search(QUERY).hits] == hits
+    assert_same_ranking(ranking(searcher.search(QUERY).hits), hits)
     client.indices.delete(index=index)
     for search in (lambda: searcher.search(QUERY), lambda: Searcher(client, attached.name)):
         with pytest.raises((ClusterError, MismatchError), match=rf"^[^\n]*{index}[^\n]*$"):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from attached_index import TEXT_FIELDS, AttachedIndex, attachment, ids, index_body
 from opensearchpy import OpenSearch
+from same_hits import assert_all_same, assert_same_hits, assert_same_ranking, ranking
 from small_index import EVERY_RERANK, make_query
 
 from opensearch_multivector.cli.main import run
@@ -55,7 +56,7 @@ def test_finds_what_one_index_finds(
         expected = Searcher(client, attached.whole.name).search(QUERY, **options, **extra)
         found = Searcher(client, attached.name).search(QUERY, **options, **extra)
         assert found.hits
-        assert [(hit.doc_id, hit.score) for hit in found.hits] == [(hit.doc_id, hit.score) for hit in expected.hits]
+        assert_same_ranking(ranking(found.hits), ranking(expected.hits))
         assert (found.total, found.candidates, found.skipped) == (expected.total, expected.candidates, {})
         assert {hit.index for hit in found.hits} == {attached.name}
         for hit in found.hits:
@@ -76,8 +77,8 @@ async def test_sync_async_and_batch_give_the_same(
             options = {"first_stage": stage, "rerank": rerank, "size": 8} | extra
             one_by_one = [searcher.search(query, **options).hits for query in queries]
             assert all(one_by_one)
-            assert [result.hits for result in searcher.search_many(queries, **options)] == one_by_one
-            assert [result.hits for result in await async_searcher.search_many(queries, **options)] == one_by_one
+            assert_all_same(searcher.search_many(queries, **options), one_by_one)
+            assert_all_same(await async_searcher.search_many(queries, **options), one_by_one)
 
 
 def test_explain_is_that_of_one_index(client: OpenSearch, attached: AttachedIndex) -> None:
@@ -133,7 +134,7 @@ def test_routing_leads_to_one_shard_of_both(client: OpenSearch, make: Callable[.
         for rerank in [None, *EVERY_RERANK]:
             options = {"first_stage": stage, "rerank": rerank, "size": 10, "filter": {"term": {"group": "odd"}}}
             found = searcher.search(QUERY, routing="odd", explain=True, **options)
-            assert found.hits == searcher.search(QUERY, explain=True, **options).hits
+            assert_same_hits(found.hits, searcher.search(QUERY, explain=True, **options).hits)
             assert found.hits
 
 
@@ -239,7 +240,7 @@ def test_in_place_nothing_but_bm25_is_other(client: OpenSearch, make: Callable[.
             options = {"first_stage": stage, "rerank": rerank, "filter": {"term": {"lang": "en"}}}
             expected = Searcher(client, attached.whole.name).search(QUERY, **options | {"filter": None})
             found = searcher.search(QUERY, explain=True, **options)
-            assert [(hit.doc_id, hit.score) for hit in found.hits] == [(hit.doc_id, hit.score) for hit in expected.hits]
+            assert_same_ranking(ranking(found.hits), ranking(expected.hits))
     query = EncodedQuery(text="d003 term5", vectors=QUERY.vectors, pooled=QUERY.pooled)
     assert ids(searcher.search(query, first_stage="bm25", rerank=None))[0] == "d003"
     assert searcher.search(query, first_stage="bm25+dense", fusion="engine").hits

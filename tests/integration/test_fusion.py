@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from node_under_test import needs_painless
 from opensearchpy import OpenSearch, Transport
+from same_hits import assert_all_same, assert_same_hits, assert_same_ranking, ranking
 from small_index import SmallIndex, make_index, make_query
 
 from opensearch_multivector.errors import ClusterError, InputError
@@ -118,7 +119,7 @@ def test_the_client_computes_the_formula(fusion: str, searcher: Searcher) -> Non
         for name in (stage.name for stage in first.stages)
     ]
     found = searcher.search(QUERY, first_stage=fusion, rerank=None, size=40, window_size=40, fusion="client").hits
-    assert [(hit.doc_id, hit.score) for hit in found] == fuse(rankings, first.weights)[:40]
+    assert_same_ranking(ranking(found), fuse(rankings, first.weights)[:40])
 
 
 @pytest.mark.parametrize("rerank", ["client", pytest.param("painless", marks=needs_painless), "client:keep=20>client"])
@@ -127,8 +128,8 @@ def test_reranks_follow_either_fusion(rerank: str, searcher: Searcher) -> None:
         options = {"first_stage": fusion, "rerank": rerank, "size": 10, "window_size": 60, "explain": True}
         engine = searcher.search(QUERY, fusion="engine", **options).hits
         client = searcher.search(QUERY, fusion="client", **options).hits
-        assert as_single(engine) == as_single(client)
-        assert [hit.matches for hit in engine] == [hit.matches for hit in client]
+        assert_same_ranking(as_single(engine), as_single(client))
+        assert {hit.doc_id: hit.matches for hit in engine} == {hit.doc_id: hit.matches for hit in client}
 
 
 @pytest.mark.parametrize(
@@ -162,8 +163,8 @@ async def test_sync_async_and_batch_give_the_same(client: OpenSearch, node_url: 
         for fusion in ("engine", "auto"):
             options = {"first_stage": "1*bm25+0.5*dense", "size": 10, "fusion": fusion}
             one_by_one = [searcher.search(query, **options).hits for query in queries]
-            assert [result.hits for result in searcher.search_many(queries, **options)] == one_by_one
-            assert [result.hits for result in await async_searcher.search_many(queries, **options)] == one_by_one
+            assert_all_same(searcher.search_many(queries, **options), one_by_one)
+            assert_all_same(await async_searcher.search_many(queries, **options), one_by_one)
 
 
 class TestAuto:
@@ -186,13 +187,13 @@ class TestAuto:
         auto = searcher.search(QUERY, **options).hits
         searches = watched.transport.searches
         assert searches >= 3  # first stages, rerank, source
-        assert auto == searcher.search(QUERY, fusion="client", **options).hits
+        assert_same_hits(auto, searcher.search(QUERY, fusion="client", **options).hits)
         assert watched.transport.searches == 2 * searches
 
     @pytest.mark.parametrize("fusion", [*ONLY_HERE, "bm25:min_score=0.1+dense"])
     def test_what_the_engine_can_not_fuse_is_fused_here(self, fusion: str, searcher: Searcher) -> None:
         auto = searcher.search(QUERY, first_stage=fusion).hits
-        assert auto == searcher.search(QUERY, first_stage=fusion, fusion="client").hits
+        assert_same_hits(auto, searcher.search(QUERY, first_stage=fusion, fusion="client").hits)
         with pytest.raises(InputError, match="can't be fused with fusion 'engine'"):
             searcher.search(QUERY, first_stage=fusion, fusion="engine")
 

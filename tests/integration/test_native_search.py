@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from node_under_test import needs_native
 from opensearchpy import OpenSearch
+from same_hits import assert_all_same
 from small_index import SmallIndex, make_index, make_query
 from test_fusion import Watched
 from typer.testing import CliRunner
@@ -140,8 +141,8 @@ class TestOptions:
             for stage in ("dense", "bm25+slim"):
                 options = {"first_stage": stage, "rerank": "native", "size": 12}
                 one_by_one = [searcher.search(query, **options).hits for query in queries]
-                assert [result.hits for result in searcher.search_many(queries, **options)] == one_by_one
-                assert [result.hits for result in await async_searcher.search_many(queries, **options)] == one_by_one
+                assert_all_same(searcher.search_many(queries, **options), one_by_one)
+                assert_all_same(await async_searcher.search_many(queries, **options), one_by_one)
 
     def test_on_the_command_line(self, node_url: str, small: SmallIndex, tmp_path: Path) -> None:
         np.save(tmp_path / "query.npy", QUERY.vectors)

@@ -101,6 +101,11 @@ def open_settings(filters: bool = False, **options: Any) -> Settings:
     return Settings(**({"door": make_door(None, None, ("*",), filters), "rate": 0.0, "warm": False} | options))
 
 
+def reranked(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """The hits without the first stage's scores: k-NN's last bits may differ from one request to the next."""
+    return [hit | {"first_stage_score": None} for hit in answer["hits"]]
+
+
 def until(holds: Callable[[], bool]) -> None:
     end = time.monotonic() + 30
     while not holds():
