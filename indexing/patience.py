@@ -29,16 +29,30 @@ Waiting = Callable[[str], None]
 
 
 class Patience:
-    """Calls again what the cluster could not do now, for ``seconds`` and with exponential back-off."""
+    """Calls again what the cluster could not do now, for ``seconds`` and with exponential back-off.
 
-    def __init__(self, seconds: float, stop: threading.Event, waiting: Waiting | None = None) -> None:
+    ``blocks_pass``: a block against writing is waited for as well.
+    """
+
+    def __init__(
+        self, seconds: float, stop: threading.Event, waiting: Waiting | None = None, *, blocks_pass: bool = True
+    ) -> None:
         self.seconds = seconds
         self._stop = stop
         self._waiting = waiting
+        self._blocks_pass = blocks_pass
 
     def __call__(self, call: Callable[[], Answer]) -> Answer:
         """What ``call`` returns in the end. Raises what it raised last where patience runs out."""
-        return retrying(self.seconds, self._stop, _may_pass, self._waiting)(call)
+        return retrying(self.seconds, self._stop, self._may_pass, self._waiting)(call)
+
+    def _may_pass(self, error: BaseException) -> bool:
+        cause = error.__cause__ if isinstance(error, ClusterError) else error
+        if isinstance(cause, OpenSearchConnectionError):
+            return not isinstance(cause, SSLError)
+        if not isinstance(cause, TransportError):
+            return False
+        return may_pass(cause) or (self._blocks_pass and cause.error == BLOCKED)
 
 
 def retrying(
@@ -65,10 +79,3 @@ def retrying(
         retry=retry_if_exception(may_pass),
         reraise=True,
     )
-
-
-def _may_pass(error: BaseException) -> bool:
-    cause = error.__cause__ if isinstance(error, ClusterError) else error
-    if isinstance(cause, OpenSearchConnectionError):
-        return not isinstance(cause, SSLError)
-    return isinstance(cause, TransportError) and (may_pass(cause) or cause.error == BLOCKED)

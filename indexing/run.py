@@ -7,6 +7,7 @@ encoding and sending overlap and nothing here needs a lock.
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -19,6 +20,7 @@ from opensearch_multivector.indexing.checkpoints import Checkpoint, CheckpointSt
 from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
 from opensearch_multivector.indexing.document import DocumentMaker
 from opensearch_multivector.indexing.ledger import Counts, Ledger, Mark
+from opensearch_multivector.indexing.patience import Patience
 from opensearch_multivector.indexing.readers.base import Entry, Reader
 from opensearch_multivector.indexing.records import Record, RejectedError
 
@@ -78,7 +80,7 @@ class IndexRun:
         *,
         limits: Limits,
         progress: Callable[[Progress], None],
-        stopped: Callable[[], bool],
+        stop: threading.Event,
     ) -> None:
         self._reader = reader
         self._maker = maker
@@ -88,7 +90,8 @@ class IndexRun:
         self._dead_letters = dead_letters
         self._limits = limits
         self._progress = progress
-        self._stopped = stopped
+        self._stopped = stop.is_set
+        self._patience = Patience(limits.patience, stop, blocks_pass=False)
         self._ledger = Ledger(checkpoint.mark, checkpoint.counts)
         self._by_id: dict[str, _Open] = {}
         self._waiting = 0
@@ -117,7 +120,7 @@ class IndexRun:
             finished = self._consume(entries)
             if not finished:
                 self._settle()
-            self._save(done=finished)
+            self._patience(lambda: self._save(done=finished))
         except OsmvError:
             self._settle()
             with contextlib.suppress(OsmvError):
@@ -238,7 +241,7 @@ class IndexRun:
         behind = self._ledger.mark.line - self._checkpoint.mark.line
         late = time.monotonic() - self._last_save >= self._limits.checkpoint_seconds
         if behind >= self._limits.checkpoint_lines or (late and behind):
-            self._save()
+            self._patience(self._save)
 
     def _save(self, *, done: bool = False) -> None:
         # Dead letters first: what the checkpoint calls resolved must be on the disk.

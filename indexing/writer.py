@@ -191,7 +191,7 @@ def index_documents(
         DeadLetters(Path(checkpoint.dead_letters), checkpoint.mark.line),
         limits=limits,
         progress=progress,
-        stopped=stop.is_set,
+        stop=stop,
     )
     started = time.monotonic()
     try:

@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pybase64
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError, RequestError, TransportError
+from opensearchpy.exceptions import NotFoundError, RequestError
 
 from opensearch_multivector.encoding.codebook import Codebook
 from opensearch_multivector.encoding.content import Arrays, content_id
 from opensearch_multivector.encoding.subvector_terms import SubvectorCodebook
 from opensearch_multivector.errors import InputError, MismatchError
 from opensearch_multivector.plugin.connection import cluster_errors
+from opensearch_multivector.plugin.documents import docs_of
 from opensearch_multivector.plugin.fields import FieldSpec
 from opensearch_multivector.plugin.whole_answers import EVERY_SHARD
 
@@ -116,7 +117,7 @@ def get_artifact(client: OpenSearch, artifact_id: str) -> Artifact:
             raise _missing(artifact_id) from None
         docs: list[dict[str, Any]] = []
         for body in _requests(artifact_id, head):
-            docs += _docs(client.mget(index=ARTIFACT_INDEX, body=body))
+            docs += docs_of(client.mget(index=ARTIFACT_INDEX, body=body), ARTIFACT_INDEX)
     return _assemble(artifact_id, head, docs)
 
 
@@ -141,7 +142,7 @@ async def get_artifact_async(client: AsyncOpenSearch, artifact_id: str) -> Artif
             raise _missing(artifact_id) from None
         docs: list[dict[str, Any]] = []
         for body in _requests(artifact_id, head):
-            docs += _docs(await client.mget(index=ARTIFACT_INDEX, body=body))
+            docs += docs_of(await client.mget(index=ARTIFACT_INDEX, body=body), ARTIFACT_INDEX)
     return _assemble(artifact_id, head, docs)
 
 
@@ -172,16 +173,6 @@ def _requests(artifact_id: str, head: dict[str, Any]) -> list[dict[str, Any]]:
         raise _missing(artifact_id)
     ids = [_part_id(artifact_id, number) for number in range(parts)]
     return [{"ids": ids[first : first + _PARTS_AT_ONCE]} for first in range(0, len(ids), _PARTS_AT_ONCE)]
-
-
-def _docs(answer: dict[str, Any]) -> list[dict[str, Any]]:
-    """The documents of an `_mget`. Raises TransportError where one is refused, which is answered in its place."""
-    docs: list[dict[str, Any]] = answer["docs"]
-    for doc in docs:
-        if "error" in doc:
-            kind = doc["error"].get("type")
-            raise TransportError(403 if kind == "security_exception" else 500, kind, doc)
-    return docs
 
 
 def _assemble(artifact_id: str, head: dict[str, Any], docs: list[dict[str, Any]]) -> Artifact:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,38 @@ def test_gives_up_after_a_while_and_can_be_resumed(
     summary = load(node_url, index_name, tmp_path)
     assert summary.resumed_from >= 20
     assert (summary.read, summary.indexed, summary.rejected) == (COUNT, COUNT - 2, 2)
+
+
+def test_a_checkpoint_is_written_once_the_cluster_is_there_again(
+    node_url: str, client: OpenSearch, index_name: str, tmp_path: Path
+) -> None:
+    """Each second write of one fails, in turn before and after the cluster has got it."""
+    faults = itertools.cycle([Exchange.forward, Exchange.drop, Exchange.forward, lost, Exchange.forward, refused])
+    struck: list[Fault] = []
+
+    def checkpoints(exchange: Exchange) -> None:
+        writes = exchange.handler.command == "PUT" and "/osmv-state/_doc/run-" in exchange.handler.path
+        fault = next(faults) if writes else Exchange.forward
+        if fault is not Exchange.forward:
+            struck.append(fault)
+        fault(exchange)
+
+    with flaky_proxy(node_url, checkpoints, None) as proxy:
+        limits = Limits(batch=10, bulk_documents=10, checkpoint_lines=5, in_flight=1, patience=60)
+        summary = load(proxy.url, index_name, tmp_path, limits)
+    assert (summary.read, summary.indexed, summary.rejected) == (COUNT, COUNT - 2, 2)
+    assert len(set(struck)) == 3
+    # What is stored last says that it is done: the same command starts at the first line.
+    assert load(node_url, index_name, tmp_path).resumed_from == 0
+
+
+def lost(exchange: Exchange) -> None:
+    exchange.upstream(exchange.body)
+    exchange.drop()
+
+
+def refused(exchange: Exchange) -> None:
+    exchange.refuse(503, "unavailable_shards_exception")
 
 
 def test_a_write_block_is_no_documents_fault(

@@ -9,6 +9,7 @@ from opensearchpy import OpenSearch
 
 from opensearch_multivector.errors import ClusterError
 from opensearch_multivector.indexing.patience import Patience
+from opensearch_multivector.plugin.cluster_errors import is_gone
 from opensearch_multivector.plugin.documents import get_documents
 
 pytestmark = pytest.mark.integration
@@ -34,7 +35,7 @@ def test_in_their_order_and_whether_they_are_there(client: OpenSearch, index_nam
 
 
 def test_a_shard_on_no_node_is_waited_for(client: OpenSearch, away: str) -> None:
-    with pytest.raises(ClusterError, match=r"document 'a' of .* can't be read: No shard available"):
+    with pytest.raises(ClusterError, match=r"document 'a' of .* can't be read: .*No shard available"):
         get_documents(client, away, [("a", None)])
     told: list[str] = []
 
@@ -50,6 +51,7 @@ def test_a_shard_on_no_node_is_waited_for(client: OpenSearch, away: str) -> None
 
 def test_what_does_not_pass_is_not_waited_for(client: OpenSearch, index_name: str) -> None:
     told: list[str] = []
-    with pytest.raises(ClusterError, match="no such index"):
+    with pytest.raises(ClusterError, match="there is no index") as gone:
         Patience(60, threading.Event(), told.append)(lambda: get_documents(client, index_name, [("a", None)]))
     assert told == []
+    assert is_gone(gone.value)
