@@ -7,6 +7,7 @@ import sys
 import typer
 
 from opensearch_multivector.cli import (
+    adopt,
     attach,
     backfill,
     canary,
@@ -60,6 +61,7 @@ for command in (
     follow,
     status,
     detach,
+    adopt,
     canary,
     exporter,
     dashboards,

@@ -160,7 +160,8 @@ def _target(attachment: Attachment, settings: dict[str, Any]) -> str:
         raise MismatchError(f"field {field!r} is being detached from index {index!r}: attach it again once it is done")
     if index in settings and settings[index]["settings"]["index"]["uuid"] != attachment.index_uuid:
         raise MismatchError(
-            f"index {index!r} was made anew since field {field!r} was attached to it: detach that and attach again"
+            f"index {index!r} was made anew since field {field!r} was attached to it: detach that and attach again, "
+            "or, where it was restored from a snapshot, `osmv adopt` it"
         )
     return attachment.target
 

@@ -77,7 +77,7 @@ def made_anew(attachment: Attachment) -> str:
     """The sentence for an index that is no longer the one that was attached."""
     return (
         f"index {attachment.index!r} was deleted and made anew since field {attachment.field!r} was attached: detach "
-        "it (`osmv detach`) and attach it again"
+        "it (`osmv detach`) and attach it again, or, where it was restored from a snapshot, `osmv adopt` it"
     )
 
 

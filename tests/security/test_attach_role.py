@@ -1,4 +1,4 @@
-"""The role for `osmv attach`, `backfill`, `follow`, `status` and `detach`, against the real security plugin."""
+"""The role for `osmv attach`, `backfill`, `follow`, `status`, `adopt` and `detach`, against the real security plugin."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from secured_node import SecuredNode
 from small_index import SmallIndex
 from test_roles import CLUSTER, client_of, names, permissions, refused, without
 
+from opensearch_multivector.indexing.attach.adopt import adopt
 from opensearch_multivector.indexing.attach.apply import attach
 from opensearch_multivector.indexing.attach.detach import detach
 from opensearch_multivector.indexing.attach.host import read_host
@@ -19,7 +20,7 @@ from opensearch_multivector.indexing.attach.wanted import Wanted
 from opensearch_multivector.indexing.backfill import By, Filler
 from opensearch_multivector.indexing.backfill.disk import full_disk
 from opensearch_multivector.indexing.backfill.status import status_of
-from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Mode, sidecar_name
+from opensearch_multivector.plugin.attachments import IN_PLACE, SIDECAR, Mode, sidecar_name, update_attachment
 from opensearch_multivector.plugin.sub_fields import Codes
 
 pytestmark = pytest.mark.integration
@@ -43,7 +44,7 @@ def make_shop(admin: OpenSearch) -> None:
 
 
 def attach_everything(client: OpenSearch, admin: OpenSearch, modes: tuple[Mode, ...] = MODES) -> None:
-    """All that the commands ask: plan, attach, fill, changes and deletions by others, look, take away again."""
+    """All that the commands ask: plan, attach, fill, changes and deletions by others, look, adopt, take away again."""
     encoder = WordEncoder()
     wanted = Wanted(("text",), encoder, None, "f32", sub_fields=(Codes(centroids=8),), filter_fields=("price",))
     for mode in modes:
@@ -59,6 +60,8 @@ def attach_everything(client: OpenSearch, admin: OpenSearch, modes: tuple[Mode, 
         assert Filler(client, INDEX, encoder=encoder, pace=PACE, by=By("at")).round()
         state = status_of(client, INDEX, verify=True)
         assert (state.covered, state.missing, state.stale, state.orphaned) == (11, 0, 0, 0)
+        update_attachment(client, INDEX, "mv", index_uuid="as-before-it-was-restored")
+        assert adopt(client, INDEX)[1]
         assert not detach(client, INDEX).interrupted
         after = {hit["_id"]: hit["_source"] for hit in admin.search(index=INDEX, size=50)["hits"]["hits"]}
         kept = {hit["_id"]: hit["_source"] for hit in before if hit["_id"] not in ("p0", "p1")}
