@@ -1,4 +1,4 @@
-"""The role for `osmv attach`, `backfill`, `follow`, `status`, `adopt` and `detach`, against the real security plugin."""
+"""The role for `osmv attach`, `backfill`, `follow`, `status`, `adopt`, `detach`, against the real security plugin."""
 
 from __future__ import annotations
 
