@@ -33,6 +33,7 @@ EncoderName = Annotated[
 Sample = Annotated[
     int, typer.Option(min=0, help="Of more documents than so many a sample is scored, and recall estimated; 0: never.")
 ]
+Rate = Annotated[float | None, typer.Option(min=0.01, help="Documents read per second, at most.")]
 
 _ADD_EXAMPLE = """
 Examples:  osmv canary add daily --index articles --queries topics.tsv --first-stage dense --first-stage codes
@@ -96,13 +97,14 @@ def add(
         bool, typer.Option("--graphs/--no-graphs", help="Also hold k-NN stages against their exact nearest neighbours.")
     ] = True,
     sample: Sample = _DEFAULT_SAMPLE,
+    rate: Rate = None,
     as_json: Json = False,
 ) -> None:
     """Make a canary: score every document with its queries, keep the best in the cluster, and check it once."""
     from opensearch_multivector.ops.canary import add_canary
 
     client = cluster.connect()
-    with _watching(name) as watching:
+    with _watching(name, rate) as watching:
         made = add_canary(
             client,
             name,
@@ -191,12 +193,18 @@ def list_(cluster: Cluster, as_json: Json = False) -> None:
         print("there is no canary: osmv canary add NAME --index INDEX makes one")
 
 
-def renew(name: Name, cluster: Cluster, encoder: EncoderName = None, sample: Sample = _DEFAULT_SAMPLE) -> None:
+def renew(
+    name: Name,
+    cluster: Cluster,
+    encoder: EncoderName = None,
+    sample: Sample = _DEFAULT_SAMPLE,
+    rate: Rate = None,
+) -> None:
     """Make a canary's exact answers anew, of the documents that there are now."""
     from opensearch_multivector.ops.canary import renew_canary
 
     client = cluster.connect()
-    with _watching(name) as watching:
+    with _watching(name, rate) as watching:
         made = renew_canary(client, name, encoder=_loaded(encoder), sample=sample, watching=watching)
     if made is None:
         raise typer.Exit(_STOPPED)
@@ -228,11 +236,11 @@ def watch(
 
 
 @contextmanager
-def _watching(name: str) -> Iterator[Watching]:
+def _watching(name: str, rate: float | None) -> Iterator[Watching]:
     from opensearch_multivector.ops.canary import Watching
 
     with stop_on_interrupt() as stop, Bars(name) as bars:
-        yield Watching(say, bars.scoring, stop)
+        yield Watching(say, bars.scoring, stop, rate)
 
 
 def _loaded(encoder: str | None) -> Encoder | None:

@@ -26,6 +26,7 @@ from opensearch_multivector.encoding.encoders.base import FloatArray
 from opensearch_multivector.errors import BlobError, MismatchError
 from opensearch_multivector.indexing.backfill.horizons import number_of_shards
 from opensearch_multivector.indexing.backfill.scan import last_seq_no, page_body, search_shard
+from opensearch_multivector.indexing.backfill.throttle import Throttle
 from opensearch_multivector.ops.canary.canary import Answer
 from opensearch_multivector.plugin.connection import cluster_errors
 from opensearch_multivector.plugin.fields import VECTORS, FieldSpec
@@ -111,7 +112,8 @@ def begin(client: OpenSearch, index: str, queries: int, sample: int) -> Scan:
 class Scanner:
     """Scores the documents of ``index`` with ``queries``, each (tokens, dim), as they were encoded for the field.
 
-    ``keep``: of the best for each query. ``note`` is called now and then with a scan that can be gone on with.
+    ``keep``: of the best for each query. ``rate``: documents read per second, at most. ``note`` is called now and then
+    with a scan that can be gone on with.
     """
 
     client: OpenSearch
@@ -119,6 +121,7 @@ class Scanner:
     spec: FieldSpec
     queries: Sequence[FloatArray]
     keep: int
+    rate: float | None = None
     note: Callable[[Scan], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _total: None
     stop: Event = field(default_factory=Event)
@@ -127,12 +130,14 @@ class Scanner:
     def run(self, scan: Scan) -> bool:
         """Go on to the end; False where it was stopped before, after noting where. Raises ClusterError."""
         noted = self.clock()
-        size = max(10, min(500, _PAGE_BYTES * 3 // 4 // max(1, vectors_bytes(self.spec))))
+        throttle = Throttle(self.rate, self.stop)
+        size = throttle.portion(max(10, min(500, _PAGE_BYTES * 3 // 4 // max(1, vectors_bytes(self.spec)))))
         for shard, horizon in enumerate(scan.horizons):
             while scan.reached[shard] < horizon:
                 if self.stop.is_set():
                     self.note(scan)
                     return False
+                throttle.wait(size)
                 hits = search_shard(self.client, self.index, shard, self._body(scan, shard, size))
                 self._score(scan, shard, hits)
                 scan.reached[shard] = hits[-1]["_seq_no"] if len(hits) == size else horizon

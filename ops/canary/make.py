@@ -27,11 +27,12 @@ SAMPLE = 500_000
 
 @dataclass(frozen=True, slots=True)
 class Watching:
-    """Who is told how far the work is, and may stop it."""
+    """Who is told how far the work is, and may stop it; ``rate``: documents read per second, at most."""
 
     message: Callable[[str], None] = lambda _: None
     progress: Callable[[int, int], None] = lambda _done, _total: None
     stop: Event = field(default_factory=Event)
+    rate: float | None = None
 
 
 def add_canary(
@@ -141,6 +142,7 @@ def _scanned(
         searcher.spec,
         vectors,
         keep=canary.k + max(10, canary.k),
+        rate=watching.rate,
         note=lambda scan: _note(client, canary, scan),
         progress=watching.progress,
         stop=watching.stop,

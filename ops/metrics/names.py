@@ -80,7 +80,12 @@ METRICS = (
     _search(
         "osmv_search_degraded_total", "counter", (*_PLACE, "stage"), "Searches that left out this stage, or part of it."
     ),
-    _search("osmv_search_hedged_total", "counter", _PLACE, "Requests sent a second time, since the first took long."),
+    _search(
+        "osmv_search_hedged_total",
+        "counter",
+        _PLACE,
+        "Requests sent a second time, since the first took long; of searches that were answered.",
+    ),
     _search("osmv_search_fetched_bytes_total", "counter", _PLACE, "Bytes of stored vectors fetched and scored here."),
     _search(
         "osmv_search_skipped_total",

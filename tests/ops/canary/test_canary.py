@@ -230,10 +230,11 @@ def test_a_killed_scan_goes_on_where_it_was(
     assert add_canary(client, name, still.name, draw=12, watching=Watching(stop=stopped), **WIDE) is None
     first, pages[:] = list(pages), []
     said: list[str] = []
-    canary = add(client, name, still.name, watching=Watching(said.append, killed_after(10_000)))
+    canary = add(client, name, still.name, watching=Watching(said.append, killed_after(10_000), rate=40))
     assert any("going on" in sentence for sentence in said)
     assert first[0] < pages[0] <= 60
     assert pages[-1] == 120
+    assert max(np.diff(pages)) <= 40  # what passes in a second at that rate
     for each in store.get_queries(client, canary):
         assert each.query.vectors is not None
         assert [answer.doc_id for answer in each.answers] == exact_of(still, each.query.vectors, 20)
