@@ -32,22 +32,18 @@ def cluster(nodes: int, heap: str) -> Iterator[OpenSearch]:
     names = [f"bench-{i}" for i in range(nodes)]
     http = [free_port() for _ in names]
     transport = [free_port() for _ in names]
-    seeds = ",".join(f"127.0.0.1:{port}" for port in transport)
+    together = {
+        "discovery.type": "zen",
+        "cluster.name": "osmv-bench",
+        "discovery.seed_hosts": ",".join(f"127.0.0.1:{port}" for port in transport),
+        "cluster.initial_cluster_manager_nodes": ",".join(names),
+    }
     running = []
     try:
         for name, http_port, transport_port in zip(names, http, transport, strict=True):
             folder = where.node(name)
             shutil.rmtree(folder, ignore_errors=True)
-            prepare(folder, name, http_port, transport_port, account)
-            config = folder / "config/opensearch.yml"
-            alone = ("discovery.type", "cluster.name")
-            lines = [line for line in config.read_text().splitlines() if not line.startswith(alone)]
-            lines += [
-                "cluster.name: osmv-bench",
-                f'discovery.seed_hosts: "{seeds}"',
-                f'cluster.initial_cluster_manager_nodes: "{",".join(names)}"',
-            ]
-            config.write_text("\n".join(lines) + "\n")
+            prepare(folder, name, http_port, transport_port, account, distribution.settings | together)
             command = command_line(folder, home, heap, java, distribution)
             running.append((folder, process.spawn(command, folder / "logs/console.log", folder, account)))
         client = OpenSearch(f"http://127.0.0.1:{http[0]}", timeout=300)
