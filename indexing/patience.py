@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from math import inf
 from typing import TypeVar
 
 from opensearchpy.exceptions import ConnectionError as OpenSearchConnectionError
@@ -23,6 +25,9 @@ from opensearch_multivector.plugin.cluster_errors import describe
 from opensearch_multivector.plugin.passing_errors import may_pass
 
 BLOCKED = "cluster_block_exception"  # the error of what is refused as long as an index or the cluster is blocked
+
+WORTH_SAYING = 2.0  # seconds; shorter waits are nothing to speak of
+_LONGEST_PAUSE = 15.0
 
 Answer = TypeVar("Answer")
 Waiting = Callable[[str], None]
@@ -55,6 +60,32 @@ class Patience:
         return may_pass(cause) or (self._blocks_pass and cause.error == BLOCKED)
 
 
+class SaidOnce:
+    """To be told before each wait (`Waiting`): says once what is waited for, where that lasts.
+
+    Of a wait that nobody has gone on with for twice the longest pause, the next one is another.
+    """
+
+    def __init__(
+        self, message: Callable[[str], None], seconds: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._message = message
+        self._seconds = seconds
+        self._clock = clock
+        self._since = self._last = -inf
+        self._said = False
+
+    def __call__(self, reason: str) -> None:
+        """``reason``: why there is a wait."""
+        now = self._clock()
+        if now - self._last > 2 * _LONGEST_PAUSE:
+            self._since, self._said = now, False
+        self._last = now
+        if not self._said and now - self._since > WORTH_SAYING:
+            self._said = True
+            self._message(f"waiting, for {self._seconds:,.0f} s at most: {reason}")
+
+
 def retrying(
     seconds: float,
     stop: threading.Event,
@@ -74,7 +105,7 @@ def retrying(
     return Retrying(
         before_sleep=told,
         stop=stop_after_delay(seconds) | stop_when_event_set(stop),
-        wait=wait_random_exponential(multiplier=0.2, max=15),
+        wait=wait_random_exponential(multiplier=0.2, max=_LONGEST_PAUSE),
         sleep=sleep_using_event(stop),
         retry=retry_if_exception(may_pass),
         reraise=True,

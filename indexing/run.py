@@ -20,7 +20,7 @@ from opensearch_multivector.indexing.checkpoints import Checkpoint, CheckpointSt
 from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
 from opensearch_multivector.indexing.document import DocumentMaker
 from opensearch_multivector.indexing.ledger import Counts, Ledger, Mark
-from opensearch_multivector.indexing.patience import Patience
+from opensearch_multivector.indexing.patience import Patience, Waiting
 from opensearch_multivector.indexing.readers.base import Entry, Reader
 from opensearch_multivector.indexing.records import Record, RejectedError
 
@@ -80,6 +80,7 @@ class IndexRun:
         *,
         limits: Limits,
         progress: Callable[[Progress], None],
+        waiting: Waiting,
         stop: threading.Event,
     ) -> None:
         self._reader = reader
@@ -91,7 +92,7 @@ class IndexRun:
         self._limits = limits
         self._progress = progress
         self._stopped = stop.is_set
-        self._patience = Patience(limits.patience, stop, blocks_pass=False)
+        self._patience = Patience(limits.patience, stop, waiting, blocks_pass=False)
         self._ledger = Ledger(checkpoint.mark, checkpoint.counts)
         self._by_id: dict[str, _Open] = {}
         self._waiting = 0

@@ -25,6 +25,7 @@ from opensearch_multivector.indexing.dead_letters import DeadLetters, Rejection
 from opensearch_multivector.indexing.document import DocumentMaker
 from opensearch_multivector.indexing.hints import hint
 from opensearch_multivector.indexing.ledger import Mark
+from opensearch_multivector.indexing.patience import SaidOnce
 from opensearch_multivector.indexing.readers import STDIN, Documents, Entry, Reader, open_reader
 from opensearch_multivector.indexing.records import Layout, RejectedError
 from opensearch_multivector.indexing.run import IndexRun, Limits, Progress
@@ -182,15 +183,17 @@ def index_documents(
         )
     checkpoint = checkpoint or store.begin(reader.seed, letters)
     resumed = checkpoint.counts
+    waiting = SaidOnce(message, limits.patience)
     run = IndexRun(
         reader,
         DocumentMaker(spec, encoder, term_encoder),
-        BulkSender(client, index, patience=limits.patience, stop=stop),
+        BulkSender(client, index, patience=limits.patience, stop=stop, waiting=waiting),
         checkpoint,
         store,
         DeadLetters(Path(checkpoint.dead_letters), checkpoint.mark.line),
         limits=limits,
         progress=progress,
+        waiting=waiting,
         stop=stop,
     )
     started = time.monotonic()

@@ -31,7 +31,7 @@ from opensearch_multivector.indexing.backfill.throttle import Throttle
 from opensearch_multivector.indexing.backfill.unit_store import LEASE_SECONDS, UnitStore
 from opensearch_multivector.indexing.backfill.units import Lease, Letter
 from opensearch_multivector.indexing.document import DocumentMaker, Made
-from opensearch_multivector.indexing.patience import Patience
+from opensearch_multivector.indexing.patience import WORTH_SAYING, Patience
 from opensearch_multivector.indexing.records import Record
 from opensearch_multivector.plugin.attachments import NEW, Attachment, concrete_index, get_attachment, taken_over
 from opensearch_multivector.plugin.connection import cluster_errors
@@ -39,8 +39,6 @@ from opensearch_multivector.plugin.fields import FieldSpec
 
 # So many documents refused and none taken: it is not the documents' fault.
 _ALL_REFUSED = 20
-# Shorter waits for the cluster are nothing to speak of.
-_WORTH_SAYING = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +230,7 @@ class Worker:
         now = time.monotonic()
         if not self._waits_for:
             self._waits_since = now
-        elif not self._said and now - self._waits_since > _WORTH_SAYING:
+        elif not self._said and now - self._waits_since > WORTH_SAYING:
             self._message(f"waiting, for {self._pace.patience:,.0f} s at most: {reason}")
             self._said = True
         self._waits_for = reason
