@@ -29,7 +29,7 @@ DISK = "cluster.routing.allocation.disk"
 
 @pytest.fixture(autouse=True)
 def every_wait_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(worker, "_WORTH_SAYING", 0.1)
+    monkeypatch.setattr(worker, "WORTH_SAYING", 0.1)
 
 
 @pytest.fixture(params=MODES)

@@ -25,7 +25,7 @@ from opensearch_multivector.queries.encoded_query import EncodedQuery
 pytestmark = pytest.mark.integration
 
 # Many seconds, were it not for its end.
-SLOW = slow_query(8_000)
+SLOW = slow_query(60_000)
 OPTIONS: dict[str, Any] = {"first_stage": "query", "rerank": None, "source": False}
 QUICK = EncodedQuery(dsl={"match_all": {}})
 
