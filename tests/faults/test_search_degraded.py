@@ -252,7 +252,7 @@ def test_while_the_breaker_is_open_nothing_is_reranked(client: OpenSearch, node_
 async def test_a_second_request_beside_a_slow_first(client: OpenSearch, node_url: str, small: SmallIndex) -> None:
     def slow_at_first(exchange: Exchange) -> None:
         if exchange.number % 2 == 1:
-            time.sleep(2)
+            time.sleep(8)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody waits for it any more
             exchange.forward()
 
@@ -275,7 +275,7 @@ async def test_a_second_request_beside_a_slow_first(client: OpenSearch, node_url
                         result, _ = sync.search_many([QUERY, QUERY], hedge_after=0.2, **options)
             assert_same_hits(result.hits, expected.hits)
             assert result.hedged == 1
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 8
             assert proxy.watched == 2
     assert expected.hedged == 0
 
