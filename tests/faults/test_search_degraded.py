@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -250,9 +251,11 @@ def test_while_the_breaker_is_open_nothing_is_reranked(client: OpenSearch, node_
 
 
 async def test_a_second_request_beside_a_slow_first(client: OpenSearch, node_url: str, small: SmallIndex) -> None:
+    over = threading.Event()
+
     def slow_at_first(exchange: Exchange) -> None:
         if exchange.number % 2 == 1:
-            time.sleep(8)
+            over.wait(8)
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # nobody waits for it any more
             exchange.forward()
 
@@ -277,6 +280,7 @@ async def test_a_second_request_beside_a_slow_first(client: OpenSearch, node_url
             assert result.hedged == 1
             assert time.monotonic() - began < 8
             assert proxy.watched == 2
+    over.set()
     assert expected.hedged == 0
 
 
