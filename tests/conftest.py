@@ -5,6 +5,7 @@ With `-n 2` two processes share the tests (pytest-xdist), each with an OpenSearc
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import uuid
@@ -23,6 +24,7 @@ from opensearch_multivector.plugin.connection import connect
 from opensearch_multivector.plugin.node import clean_node, node_names, start_node
 
 NODE_PREFIX = "osmv-test-"
+OF_THIS_RUN = ("local", "container")  # values of --node
 # What is told at the end of a run, by the process that has the tests done by others, too.
 pytest_plugins = ["fault_summary", "container_figures", "side_by_side"]
 # Their tests share what takes long to start, so that one process has to do them all.
@@ -43,7 +45,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class ByFile(LoadScopeScheduling):  # type: ignore[misc, unused-ignore]
         def _split_scope(self, nodeid: str) -> str:
-            if config.getoption("--node") not in ("local", "container"):
+            if config.getoption("--node") not in OF_THIS_RUN:
                 return "all"
             file = nodeid.partition("::")[0]
             folder = str(Path(file).parent).removeprefix("tests/")
@@ -103,8 +105,15 @@ def client(node_url: str) -> Iterator[OpenSearch]:
 
 
 @pytest.fixture
-def index_name(client: OpenSearch) -> Iterator[str]:
-    """A name that no index has; whatever index a test makes of it, or of it and a suffix, is deleted afterwards."""
-    name = f"test-{uuid.uuid4().hex[:12]}"
+def index_name(client: OpenSearch, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A name that no index has; whatever index a test makes of it, or of it and a suffix, is deleted afterwards.
+
+    Which documents OpenSearch draws for a sample goes by the index's name: on a node of this run's own that is decided
+    by the seed, so that a run with the same seed has the same samples.
+    """
+    given = f"{os.environ['OSMV_TEST_SEED']} {request.node.nodeid}"
+    if request.config.getoption("--node") not in OF_THIS_RUN:
+        given = uuid.uuid4().hex  # a cluster may still have what a killed run has left
+    name = f"test-{hashlib.blake2b(given.encode(), digest_size=6).hexdigest()}"
     yield name
     client.indices.delete(index=f"{name}*", ignore_unavailable=True, expand_wildcards="all")

@@ -206,7 +206,8 @@ class TestFit:
         same = codebook_fit(client, index_name, sample=150)
         assert (same.documents, same.sampled, same.centroids) == (200, 150, 48)
         assert same.tokens == pytest.approx(sum(len(vectors_of(n)) for n in range(200)), rel=0.15)
-        assert same.relative_loss == pytest.approx(1, abs=0.25)
+        # 0.80 by all of them, from which it was learnt; 0.76 to 0.83 by 25 such samples.
+        assert same.relative_loss == pytest.approx(0.8, abs=0.2)
         assert not same.drifted
         load(client, index_name, documents(range(200, 260), kind=1), sub_fields=BOTH)
         newest = codebook_fit(client, index_name, sample=60, newest=True)

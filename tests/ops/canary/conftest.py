@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -26,7 +25,8 @@ def name(client: OpenSearch, index_name: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def still(client: OpenSearch) -> Iterator[SmallIndex]:
     """As `small`, and not written to by any test."""
-    index = f"test-{uuid.uuid4().hex[:12]}"
+    index = "test-still"
+    client.indices.delete(index=index, params={"ignore_unavailable": "true"})
     yield make_index(client, index, count=120)
     client.indices.delete(index=index)
 
