@@ -30,7 +30,7 @@ pytest_plugins = ["fault_summary", "container_figures", "side_by_side"]
 # Their tests share what takes long to start, so that one process has to do them all.
 TOGETHER = ("containers", "ops/compose", "ops/console", "pyserini", "security")
 # The same in every process: tests are named by what they are made of.
-os.environ.setdefault("OSMV_TEST_SEED", str(random.SystemRandom().randrange(1, 2**31)))
+SEED = os.environ.setdefault("OSMV_TEST_SEED", str(random.SystemRandom().randrange(1, 2**31)))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -111,7 +111,7 @@ def index_name(client: OpenSearch, request: pytest.FixtureRequest) -> Iterator[s
     Which documents OpenSearch draws for a sample goes by the index's name: on a node of this run's own that is decided
     by the seed, so that a run with the same seed has the same samples.
     """
-    given = f"{os.environ['OSMV_TEST_SEED']} {request.node.nodeid}"
+    given = f"{SEED} {request.node.nodeid}"
     if request.config.getoption("--node") not in OF_THIS_RUN:
         given = uuid.uuid4().hex  # a cluster may still have what a killed run has left
     name = f"test-{hashlib.blake2b(given.encode(), digest_size=6).hexdigest()}"

@@ -30,10 +30,15 @@ def slow_query(steps: int) -> EncodedQuery:
     return EncodedQuery(dsl={"script_score": {"query": {"match": {"text": "bee"}}, "script": script}})
 
 
-def searches_under_way(client: OpenSearch, name: str) -> list[bool]:
-    """What the node still searches in an index: for each whether it was told to end."""
+def searches_under_way(client: OpenSearch, name: str) -> list[str]:
+    """What the node still searches in an index: the actions."""
     tasks = client.tasks.list(params={"actions": "*search*", "detailed": "true", "group_by": "none"})["tasks"]
-    return [task["cancelled"] for task in tasks if name in task.get("description", "")]
+    return [task["action"] for task in tasks if name in task.get("description", "")]
+
+
+def searches_done(client: OpenSearch, name: str) -> int:
+    """How many came to their end on a shard of an index; not those that were told to end before it."""
+    return int(client.indices.stats(index=name, metric="search")["_all"]["total"]["search"]["query_total"])
 
 
 def connections(client: AsyncOpenSearch) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from opensearchpy import OpenSearch
-from slow_index import SPEC, connections, make_slow, searches_under_way, slow_query
+from slow_index import SPEC, connections, make_slow, searches_done, searches_under_way, slow_query
 
 from opensearch_multivector.encoding.encoders.base import Encoded
 from opensearch_multivector.errors import ClusterError
@@ -50,6 +50,7 @@ async def until(condition: Any, seconds: float = 60) -> None:
 async def test_its_end_is_the_end_in_opensearch(client: OpenSearch, node_url: str, slow: str, hedged: bool) -> None:
     complaints: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    done = searches_done(client, slow)
     async with connect_async(node_url) as client_async:
         options = OPTIONS | ({"hedge_after": 0.2} if hedged else {})
         searcher = await AsyncSearcher.open(client_async, slow, max_concurrent=2)
@@ -60,9 +61,8 @@ async def test_its_end_is_the_end_in_opensearch(client: OpenSearch, node_url: st
         for task in (*tasks, waiting):
             task.cancel()
         assert all(isinstance(each, asyncio.CancelledError) for each in await _ends(*tasks, waiting))
-        told = []
-        await until(lambda: not told.extend(left := searches_under_way(client, slow)) and not left)
-        assert any(told)  # they did not just come to their end
+        await until(lambda: not searches_under_way(client, slow))
+        assert searches_done(client, slow) == done  # none of them just came to its end
         assert connections(client_async) == 0
         found = await asyncio.gather(*(searcher.search(QUICK, **options) for _ in range(4)))
         assert all(len(result.hits) == 10 for result in found)
