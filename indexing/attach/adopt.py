@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,11 +45,7 @@ def adopt(client: OpenSearch, index: str, field: str = DEFAULT_FIELD) -> tuple[A
     if attachment.is_beside:
         with cluster_errors():
             client.indices.refresh(index=f"{attachment.index},{attachment.target}")
-        for doc_id, what in _unfit(client, attachment, spec):
-            raise MismatchError(
-                f"the sidecar {attachment.target!r} does not fit index {name!r}: of document {doc_id!r} it has {what}. "
-                "Restore both from one snapshot, or `osmv detach` and attach again"
-            )
+        _check_fits(client, attachment, spec)
 
     def unchanged(there: Attachment) -> None:
         _check_settled(there)
@@ -73,8 +68,8 @@ def _check_settled(attachment: Attachment) -> None:
         )
 
 
-def _unfit(client: OpenSearch, attachment: Attachment, spec: FieldSpec) -> Iterator[tuple[str, str]]:
-    """Documents of the sidecar that can't be of this index, and what they are of."""
+def _check_fits(client: OpenSearch, attachment: Attachment, spec: FieldSpec) -> None:
+    """Raise MismatchError where a document of the sidecar can't be of this index."""
     hash_field = spec.sub(HASH)
     beside = list(random_documents(client, attachment.target, _LOOK_AT, [hash_field]))
     for first in range(0, len(beside), _PAGE):
@@ -82,7 +77,10 @@ def _unfit(client: OpenSearch, attachment: Attachment, spec: FieldSpec) -> Itera
         originals = get_documents(client, attachment.index, [(hit["_id"], hit.get("_routing")) for hit in page])
         for hit, original in zip(page, originals, strict=True):
             if original["found"] and (what := _of_another(hit, original, hash_field, attachment, spec)):
-                yield hit["_id"], what
+                raise MismatchError(
+                    f"the sidecar {attachment.target!r} does not fit index {attachment.index!r}: of document "
+                    f"{hit['_id']!r} it has {what}. Restore both from one snapshot, or `osmv detach` and attach again"
+                )
 
 
 def _of_another(

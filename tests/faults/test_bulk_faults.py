@@ -55,10 +55,14 @@ def cut_off(exchange: Exchange) -> None:
         exchange.forward()
 
 
+def lost(exchange: Exchange) -> None:
+    exchange.upstream(exchange.body)
+    exchange.drop()
+
+
 def answer_lost(exchange: Exchange) -> None:
     if exchange.number % 3 == 0:
-        exchange.upstream(exchange.body)
-        exchange.drop()
+        lost(exchange)
     else:
         exchange.forward()
 
@@ -137,11 +141,6 @@ def test_a_checkpoint_is_written_once_the_cluster_is_there_again(
     assert len(set(struck)) == 3
     # What is stored last says that it is done: the same command starts at the first line.
     assert load(node_url, index_name, tmp_path).resumed_from == 0
-
-
-def lost(exchange: Exchange) -> None:
-    exchange.upstream(exchange.body)
-    exchange.drop()
 
 
 def refused(exchange: Exchange) -> None:

@@ -36,6 +36,7 @@ from opensearch_multivector.plugin.sub_fields import Codes, Slim
 
 pytestmark = pytest.mark.integration
 ENCODER = WordEncoder()
+WANTED = Wanted(("text",), ENCODER, ENCODER, "f32", sub_fields=(Slim(), Codes()))
 COUNT = 40
 REPOSITORY = "osmv-test"
 WAITING = {"wait_for_completion": "true"}
@@ -95,8 +96,7 @@ def write_texts(client: OpenSearch, index: str) -> None:
 def attached(client: OpenSearch, index_name: str) -> Iterator[str]:
     """An index of texts with a sidecar, codebook and all."""
     write_texts(client, index_name)
-    wanted = Wanted(("text",), ENCODER, ENCODER, "f32", sub_fields=(Slim(), Codes()))
-    attach(client, index_name, wanted, SIDECAR)
+    attach(client, index_name, WANTED, SIDECAR)
     assert fill(client, index_name) == COUNT
     yield index_name
     remove_attachment(client, index_name, "mv")
@@ -138,7 +138,7 @@ def test_a_sidecar(client: OpenSearch, node_url: str, attached: str, repository:
 
 def test_a_field_in_place(client: OpenSearch, index_name: str, repository: str) -> None:
     write_texts(client, index_name)
-    attach(client, index_name, Wanted(("text",), ENCODER, ENCODER, "f32", sub_fields=(Slim(), Codes())), IN_PLACE)
+    attach(client, index_name, WANTED, IN_PLACE)
     assert fill(client, index_name) == COUNT
     before = searched(client, index_name)
     take(client, repository, index_name)
